@@ -93,14 +93,14 @@ $(foreach room,$(ROOMS),$(eval OPT_$(room) := $(if $(filter $(room),$(HOT)),$(OP
 # g++ passes over one that was made with other flags, clang does not.
 $(foreach room,$(ROOMS),$(eval STD_$(room) := $(if $(OPT_$(room))$(and $(filter %-musl-c++,$(CXX)),$(FLAGS_$(room))),,$(STD))))
 # A room's files are compiled eight at a time, because reading headers takes longer than compiling what follows them: a name without a namespace of
-# its own is the whole room's. $(call units,DIR,FILES) makes the sources of them all, each named after its files, and UNITS_DIR, their objects.
+# its own is the whole room's. $(call units,DIR,FILES) makes UNITS_DIR, the objects, each named after its first and last file; what it includes is
+# written before each compile.
 # Alone: what small programs link without the rest of its room (chillbox-log, control-schema), and tables that only some files may see.
 ALONE := agent/base/log.cpp agent/cli/core/answers.cpp
 define unit
 UNITS_$(1) += $(2).o
-$(2).cpp: $(3)
-	@mkdir -p $$(@D)
-	@printf '#include "%s"\n' $(patsubst tests/%,%,$(3:agent/%=%)) >$$@.new && mv -f $$@.new $$@
+$(2).o: TOGETHER := $(patsubst tests/%,%,$(3:agent/%=%))
+$(2).o: $(3)
 endef
 unit_of = $(eval $(call unit,$(1),$(BUILD)/$(1)/$(basename $(notdir $(firstword $(2))))-$(words $(2))-$(basename $(notdir $(lastword $(2)))),$(2)))
 units = $(if $(2),$(call unit_of,$(1),$(wordlist 1,8,$(2)))$(call units,$(1),$(wordlist 9,9999,$(2))))
@@ -112,16 +112,20 @@ $$(call units,agent/$(1),$$(filter-out $(ALONE),$$(SRC_$(1))))
 $$(call units,tests/$(1),$$(filter-out $(TESTS_LEFT_OUT),$$(wildcard tests/$(1)/*_test.cpp)))
 $(BUILD)/lib$(1).a: $$(UNITS_agent/$(1)) $$(patsubst %.cpp,$(BUILD)/%.o,$$(filter $(ALONE),$$(SRC_$(1))))
 	@rm -f $$@.new && $(AR) rcs $$@.new $$^ && mv -f $$@.new $$@
-$$(UNITS_agent/$(1)): %.o: %.cpp $(STD_$(1)) | $(DEPS_SENTINEL)
+$$(UNITS_agent/$(1)): $(STD_$(1)) | $(DEPS_SENTINEL)
+	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$(@:$(BUILD)/%=%)
-	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_$(1)) $(call with,$(STD_$(1))) -c -o $$@ $$<
+	@printf '#include "%s"\n' $$(TOGETHER) >$$(@:.o=.cpp)
+	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_$(1)) $(call with,$(STD_$(1))) -c -o $$@ $$(@:.o=.cpp)
 $(BUILD)/agent/$(1)/%.o: agent/$(1)/%.cpp $(STD_$(1)) | $(DEPS_SENTINEL)
 	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$<
 	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_$(1)) $(call with,$(STD_$(1))) -c -o $$@ $$<
-$$(UNITS_tests/$(1)): %.o: %.cpp $(STD_TESTS) | $(DEPS_TESTS)
+$$(UNITS_tests/$(1)): $(STD_TESTS) | $(DEPS_TESTS)
+	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$(@:$(BUILD)/%=%)
-	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_TESTS) -Itests $(call with,$(STD_TESTS)) -c -o $$@ $$<
+	@printf '#include "%s"\n' $$(TOGETHER) >$$(@:.o=.cpp)
+	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_TESTS) -Itests $(call with,$(STD_TESTS)) -c -o $$@ $$(@:.o=.cpp)
 $(BUILD)/tests/$(1)/%.o: tests/$(1)/%.cpp | $(DEPS_TESTS)
 	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$<

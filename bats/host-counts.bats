@@ -45,9 +45,9 @@ syncs() { grep -c 'sync[a-z]*(' "$LAPTOP/each"; }
 #   6      the row of the release, before its tree is there: a tree that nobody knows would be in the way of the next one
 #   7      the file system, once all of the release is in its place: tree, layers, data that are kept, the name of the signature
 #   8      the switch
-#   9, 10  state.json with it, which a lost database is made from; the sync of its directory is that of `current` too
-#   11     the end of the job and its line in the audit trail
-#   12, 13 state.json once more, because the release is good now
+#   9      state.json with it, which a lost database is made from; its name comes with 12
+#   10     the end of the job and its line in the audit trail
+#   11, 12 state.json once more, because the release is good now, and its directory, which is that of `current` too
 @test "a redeploy of a Python site with unchanged wheels starts at most 20 programs and syncs the disk at most 12 times" {
     strace -o /dev/null true 2>/dev/null || skip "needs strace, and leave to use it"
     secrets one

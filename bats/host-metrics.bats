@@ -75,7 +75,7 @@ for family in read(sys.stdin.read()):
 
 # The log of the counts grows over its limit in one moment, by lines as of visitors that came before, in one write, so that none of NGINX comes amid one. Prints how many.
 swell() {
-    in_box sh -c 'cd /run/chillbox/counts && until line=$(tail -n 1 hello.log) && [ -n "$line" ]; do sleep 0.1; done && n=$((1100000 / (${#line} + 1))) && yes "$line" | head -n "$n" | dd obs=2000000 of=hello.log oflag=append conv=notrunc 2>/dev/null && echo "$n"'
+    in_box sh -c 'cd /run/chillbox/counts && for _ in $(seq 100); do line=$(tail -n 2 hello.log | head -n 1); [ -z "$line" ] || break; sleep 0.1; done && [ -n "$line" ] && n=$((1100000 / (${#line} + 1))) && yes "$line" | head -n "$n" | dd obs=2000000 of=hello.log oflag=append conv=notrunc 2>/dev/null && echo "$n"'
 }
 inode() { in_box stat -c %i /run/chillbox/counts/hello.log; }
 # Looked at within ten seconds of a request, and again only after another one.
@@ -193,7 +193,7 @@ same() { # NAME LABELS FILTER: the metric is what status --json says
     box reboot "$HOST"
     box wait "$HOST"
     unlock
-    wait_for 20 [ "$(code /)" = 200 ]
+    wait_for 20 eval '[ "$(code /)" = 200 ]'
     get / >/dev/null
     sleep 1.5
     [ "$(requests)" -ge 1 ]
@@ -207,7 +207,7 @@ same() { # NAME LABELS FILTER: the metric is what status --json says
     [ "$(requests)" = $((before + 10)) ]
     [ "$(sum chillbox_sealed)" = 0 ]
     in_box rc-service -q nginx start
-    wait_for 20 [ "$(code /)" = 200 ]
+    wait_for 20 eval '[ "$(code /)" = 200 ]'
     for _ in $(seq 10); do get / >/dev/null; done
     sleep 1.5 # what a killed worker has not written is lost, at most a second of it
     in_box pkill -9 -f '^nginx: worker'
@@ -230,10 +230,11 @@ function init() codes = {} end
 function response(status) codes[status] = (codes[status] or 0) + 1 end
 function done() for _, t in ipairs(threads) do for status, n in pairs(t:get("codes")) do print("answer", status, n) end end end
 LUA
-        box net "$HOST" -- wrk -t1 -c8 -d6s -s "$LAPTOP/guess.lua" "$URL/metrics" >"$LAPTOP/wrk"
-        grep -q '^answer' "$LAPTOP/wrk"
+        box net "$HOST" -- wrk -t1 -c8 -d10s -s "$LAPTOP/guess.lua" "$URL/metrics" >"$LAPTOP/wrk"
+        cat "$LAPTOP/wrk" >>"$LAPTOP/all"
         [ -z "$(awk '/^answer/ && $2 != 404 && $2 != 429' "$LAPTOP/wrk")" ]
     done
+    [ "$(awk '/^answer/ {n += $3} END {print n + 0}' "$LAPTOP/all")" -ge 10000 ]
     answered() { [ "$(status -H "Authorization: Bearer $(token)")" = 200 ]; }
     wait_for 10 answered
     [ "$(sum chillbox_sealed)" = 0 ]

@@ -120,6 +120,10 @@ packed() { in_box grep -qx "$1" /var/lib/shop/worker/packed; }
     answers() { [ "$(as_worker get kept)" = yes ]; }
     wait_for 20 answers
     unlock
+    in_box kill -9 "$(pid)" # which is told as of any service
+    crashed() { [ "$(json notices '[.notices[] | select(.event == "service.crashed" and .site == "shop" and .subject == "redis")] | length')" = 1 ]; }
+    wait_for 20 crashed
+    wait_for 20 answers
     ctl stop shop
     none_of shop
     ctl start shop

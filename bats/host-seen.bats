@@ -146,9 +146,11 @@ child() { in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid';
     run ! box run "$HOST" -u hello -- sh -c 'echo Up >/run/chillbox/status/hello.html'
     run ! box run "$HOST" -u hello -- sh -c 'ln -s /etc/passwd /run/chillbox/status/other.html'
     # A crash that is repaired at once is none; one after the other are, and nobody need look for it to end.
+    since=$(get /.chillbox/status | grep -o '<time.*</time>')
     in_box kill -9 "$(child)"
-    sleep 3
-    says Up
+    sleep 3 # a look is due after one
+    wait_for 20 says Up
+    [ "$(get /.chillbox/status | grep -o '<time.*</time>')" = "$since" ]
     down() { in_box kill -9 "$(child)" || :; sleep 0.5; says Down; }
     wait_for 60 down
     wait_for 150 says Up
@@ -164,6 +166,7 @@ child() { in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid';
     wait_for 10 says Up
     in_box rc-service -q chillboxd stop
     says Up
+    in_box sed -i 's|<title>Up<|<title>Old<|' /run/chillbox/status/hello.html
     in_box rc-service -q chillboxd start
     wait_for 20 says Up
     box reboot "$HOST"

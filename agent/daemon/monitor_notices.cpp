@@ -70,12 +70,12 @@ void Monitor::look_for_notices() {
 
 void Monitor::services_restarted() {
   store::Notices notices(m_store);
-  const auto facts = m_facts.facts();
+  const auto facts = m_facts.facts(os::Millis{0}); // older ones do not know the slot of a switch
   if (!facts)
     log::error(cat("notices: ", facts.error().message));
   while (const auto news = openrc::next_restart(m_restarts)) {
     const auto& slot = news->slot;
-    if (!facts || !is_live(**facts, slot))
+    if (facts && !is_live(**facts, slot))
       continue; // a job looks at it
     const int64_t now = m_host.clock.wall_ms();
     const auto raise = [&](std::string_view event, std::string text) {

@@ -13,7 +13,8 @@ using control::ServiceState;
 using nginx::PublicState;
 
 constexpr os::Millis k_pages_pause{1'000}; // until what happened has its consequences
-constexpr os::Millis k_again{5'000}; // while one starts, or keeps crashing: its end is no event
+constexpr os::Millis k_again{
+    5'000}; // while one starts or keeps crashing, whose end is no event, and after an error
 
 bool is_restless(const rollout::ServiceFacts& service) {
   return service.state == ServiceState::starting || service.state == ServiceState::crashing;
@@ -47,17 +48,22 @@ std::vector<SiteName> StatusPages::sites() {
 }
 
 void StatusPages::happened() {
-  if (!m_due && !sites().empty())
-    m_due = m_host.clock.mono() + k_pages_pause;
+  const os::Millis soon = m_host.clock.mono() + k_pages_pause;
+  if ((!m_due || *m_due > soon) && !sites().empty())
+    m_due = soon;
 }
 
 void StatusPages::look_if_due() {
   if (!m_due || m_host.clock.mono() < *m_due)
     return;
   m_due.reset();
-  const auto facts = m_facts.facts(os::Millis{0});
+  const auto again = [this](const Error& error) {
+    log::error(cat("status pages: ", error.message));
+    m_due = m_host.clock.mono() + k_again;
+  };
+  const auto facts = m_facts.facts(k_pages_pause / 2); // of after what happened
   if (!facts)
-    return log::error(cat("status pages: ", facts.error().message));
+    return again(facts.error());
   for (const auto& name : sites()) {
     const auto site = std::ranges::find((*facts)->sites, name, &rollout::SiteFacts::site);
     if (site == (*facts)->sites.end())
@@ -67,7 +73,7 @@ void StatusPages::look_if_due() {
     const auto written = nginx::write_status_page(
         m_host.disk, m_host.paths, name, public_state(*site), (*facts)->time_ms / 1'000);
     if (!written)
-      log::error(cat("status pages: ", written.error().message));
+      again(written.error());
   }
 }
 

@@ -22,13 +22,14 @@ constexpr std::array<std::string_view, 13> k_adds{"location", "if", "set", "rewr
 constexpr std::array<std::string_view, 5> k_defaults{
     "listen", "server_name", "include", "access_log", "error_log"};
 
-template <size_t N> bool is_one_of(const Node& node, const std::array<std::string_view, N>& names) {
+template <size_t N>
+bool begins_with_one_of(const Node& node, const std::array<std::string_view, N>& names) {
   return std::ranges::find(names, node.words[0]) != names.end();
 }
 
 Result<void> check_owner(const std::vector<Node>& nodes) {
   for (const auto& node : nodes)
-    if (is_one_of(node, k_defaults) || node.words[0].starts_with("ssl_"))
+    if (begins_with_one_of(node, k_defaults) || node.words[0].starts_with("ssl_"))
       return fail(Code::denied,
           cat(k_file, ": line ", node.line, ": '", node.words[0],
               "' is chillbox's here: a site that says it itself brings nginx/templates/"));
@@ -50,7 +51,7 @@ void put_into(Node& server, const std::vector<Node>& own) {
     std::erase_if(nodes, [&](const Node& other) {
       return node.words[0] == "location"
           ? other.words == node.words
-          : !is_one_of(node, k_adds) && other.words[0] == node.words[0];
+          : !begins_with_one_of(node, k_adds) && other.words[0] == node.words[0];
     });
   nodes.insert(nodes.begin() + k_preamble, own.begin(), own.end());
 }

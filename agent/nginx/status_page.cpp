@@ -4,6 +4,7 @@
 #include "nginx/html_page.hpp"
 
 #include <array>
+#include <mutex>
 
 namespace chillbox::nginx {
 namespace {
@@ -22,6 +23,24 @@ constexpr std::array<Words, 5> k_words{
 
 std::string file_of(const os::Paths& paths, const SiteName& site) {
   return cat(status_dir(paths), "/", site.str(), ".html");
+}
+
+// A job ends a page while the daemon writes what it has just seen.
+std::mutex& pages() {
+  static std::mutex one;
+  return one;
+}
+
+Result<void> put_page(os::Disk& disk, const std::string& file, PublicState state, int64_t now_s) {
+  constexpr size_t k_most = 4096;
+  const auto& [title, text] = k_words.at(static_cast<size_t>(state));
+  const auto shown = disk.read(file, k_most);
+  if (shown && shown->find(cat("<title>", title, "<")) != std::string::npos)
+    return {};
+  const std::string time = rfc3339(now_s);
+  const std::string since =
+      now_s == 0 ? std::string() : cat(", since <time datetime=\"", time, "\">", time, "</time>");
+  return disk.write(file, html_page(title, cat(text, since, ".")), 0644);
 }
 
 } // namespace
@@ -47,26 +66,19 @@ std::string status_location(const SiteInput& in) {
 
 Result<void> keep_status_page(
     os::Disk& disk, const os::Paths& paths, const SiteName& site, std::string_view text) {
+  const std::scoped_lock lock(pages());
   const std::string file = file_of(paths, site);
   if (text.find(k_page_location) == std::string_view::npos)
     return disk.remove(file);
   TRY(disk.make_dir(status_dir(paths), 0755));
-  return disk.exists(file) ? Result<void>{}
-                           : write_status_page(disk, paths, site, PublicState::unknown, 0);
+  return disk.exists(file) ? Result<void>{} : put_page(disk, file, PublicState::unknown, 0);
 }
 
 Result<void> write_status_page(os::Disk& disk, const os::Paths& paths, const SiteName& site,
     PublicState state, int64_t now_s) {
-  constexpr size_t k_most = 4096;
-  const auto& [title, text] = k_words.at(static_cast<size_t>(state));
+  const std::scoped_lock lock(pages());
   const std::string file = file_of(paths, site);
-  const auto shown = disk.read(file, k_most);
-  if (shown && shown->find(cat("<title>", title, "<")) != std::string::npos)
-    return {};
-  const std::string time = rfc3339(now_s);
-  const std::string since =
-      now_s == 0 ? std::string() : cat(", since <time datetime=\"", time, "\">", time, "</time>");
-  return disk.write(file, html_page(title, cat(text, since, ".")), 0644);
+  return disk.exists(file) ? put_page(disk, file, state, now_s) : Result<void>{};
 }
 
 } // namespace chillbox::nginx

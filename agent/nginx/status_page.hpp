@@ -20,7 +20,7 @@ std::string status_location(const SiteInput& in);
 // With the text of a site: its page begins, or ends.
 Result<void> keep_status_page(
     os::Disk& disk, const os::Paths& paths, const SiteName& site, std::string_view text);
-// Writes only what is another state than the page has.
+// Writes only what is another state than the page has, and nothing where there is no page.
 Result<void> write_status_page(
     os::Disk& disk, const os::Paths& paths, const SiteName& site, PublicState state, int64_t now_s);
 

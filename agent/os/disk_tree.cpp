@@ -15,7 +15,7 @@
 namespace chillbox::os {
 namespace {
 
-constexpr size_t k_hashed_piece = 128 * 1024;
+constexpr size_t k_copied_piece = 128 * 1024;
 constexpr int k_max_passes = 10'000;
 
 Result<void> measure_below(const At& at, TreeSize& size) {
@@ -81,7 +81,7 @@ Result<void> empty_directory(const At& top) {
 class Copier {
 public:
   explicit Copier(Owner owner)
-      : m_owner(owner), m_buffer(std::make_unique<char[]>(k_hashed_piece)) {}
+      : m_owner(owner), m_buffer(std::make_unique<char[]>(k_copied_piece)) {}
   std::string digest() { return m_digest.done(); }
 
   Result<void> copy_directory(const At& from, const At& to, const std::string& relative) {
@@ -146,7 +146,7 @@ private:
 
   Result<uint64_t> copy_bytes(int in, int out, const std::string& path) {
     for (uint64_t copied = 0;;) {
-      const ssize_t n = read_fully(in, m_buffer.get(), k_hashed_piece);
+      const ssize_t n = read_fully(in, m_buffer.get(), k_copied_piece);
       if (n < 0)
         return fail_io("copy to", path, errno);
       if (n == 0)

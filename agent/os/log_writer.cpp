@@ -25,7 +25,7 @@ constexpr int64_t k_mark_again_ms = 250;
 constexpr uint64_t k_marks_part = 4;
 constexpr int k_to_append = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 
-std::string file_of(const std::string& name, uint32_t number) {
+std::string numbered_name(const std::string& name, uint32_t number) {
   return number == 0 ? name : cat(name, ".", number);
 }
 
@@ -108,7 +108,7 @@ void LogWriter::rotate() {
       for (const auto& name : {m_name, marks_of(m_name)})
         ::unlinkat(m_dir.get(), name.c_str(), 0);
     for (uint32_t i = m_keep; i-- > 0;) {
-      const std::string from = file_of(m_name, i), to = file_of(m_name, i + 1);
+      const std::string from = numbered_name(m_name, i), to = numbered_name(m_name, i + 1);
       ::unlinkat(m_dir.get(), marks_of(to).c_str(), 0); // a log of before may have none
       ::renameat(m_dir.get(), from.c_str(), m_dir.get(), to.c_str());
       ::renameat(m_dir.get(), marks_of(from).c_str(), m_dir.get(), marks_of(to).c_str());

@@ -54,7 +54,7 @@ Result<void> renew_text(JobContext& r) {
   }
   row.nginx = *text;
   TRY(r.host.store.put_release(row));
-  return write_manifest(r.host, r.job.site, &row);
+  return write_manifest(r.host, r.job.site);
 }
 
 Result<void> mend_nginx(JobContext& r) {

@@ -125,7 +125,8 @@ ServiceFacts service_of(HostContext& host, const LoadedRelease& release, const s
 
 ServiceFacts redis_of(HostContext& host, const store::SiteRow& row, const Queues& queues) {
   const auto name = redis_slot(row.site);
-  ServiceFacts f{.name = "redis", .kind = "redis", .usage = {}, .accept_queue = {}};
+  ServiceFacts f{
+      .name = "redis", .kind = "redis", .slot = name.slot, .usage = {}, .accept_queue = {}};
   const auto seen = host.slots.look(name);
   f.state = service_state(seen.state);
   f.starts = seen.respawns + (f.state == ServiceState::stopped ? 0U : 1U);

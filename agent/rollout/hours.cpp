@@ -96,9 +96,10 @@ Result<void> HourBook::write_locked() {
 }
 
 Result<void> HourBook::write() {
-  TRY(look());
+  const auto looked = look(); // what was counted before is written if this one fails, too
   const std::scoped_lock lock(m_mutex);
-  return write_locked();
+  TRY(write_locked());
+  return looked;
 }
 
 Result<std::vector<store::SiteHour>> HourBook::week() {

@@ -60,7 +60,7 @@ store::Release release_of(const Json& json, const SiteName& site) {
   return release;
 }
 
-Result<Json> state_of(store::Store& store, const store::SiteRow& row, const store::Release* made) {
+Result<Json> state_of(store::Store& store, const store::SiteRow& row) {
   Json json{{"schema", k_schema}, {"live", row.live}, {"previous_good", row.previous_good},
       {"stopped", row.stopped}, {"ports", row.ports}, {"releases", Json::array()},
       {"serials", Json::object()}, {"assets", Json::array()}};
@@ -68,10 +68,8 @@ Result<Json> state_of(store::Store& store, const store::SiteRow& row, const stor
     json["serials"][what] = TRY(store.serial(row.site, what));
   for (const auto& asset : TRY(store.assets(row.site)))
     json["assets"].push_back({{"kind", asset.kind}, {"name", asset.name}, {"id", asset.id}});
-  if (made != nullptr)
-    json["releases"].push_back(json_of(*made));
   for (const auto& release : TRY(store.releases(row.site))) // newest first
-    if (is_kept(release.state) && (made == nullptr || made->id != release.id))
+    if (is_kept(release.state))
       json["releases"].push_back(json_of(release));
   if (const auto set = TRY(store.secret_set(row.site)))
     json["secret_set"] = {{"sha256", set->sha256}, {"serial", set->serial},
@@ -131,7 +129,7 @@ Result<void> restore_rest(store::Store& store, const SiteName& site, const Json&
   return {};
 }
 
-// Where the link points is what visitors get; what the file says is what was so a moment before.
+// Where the link points is what visitors get; what the file says may be of a moment before.
 Result<std::string> live_release(os::Disk& disk, const os::Paths& paths, const SiteName& site,
     const std::vector<store::Release>& releases, const std::string& said) {
   const auto link = TRY(disk.read_link(paths.current(site)));
@@ -182,11 +180,11 @@ Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::
 
 } // namespace
 
-Result<void> write_manifest(HostContext& host, const SiteName& site, const store::Release* made) {
+Result<void> write_manifest(HostContext& host, const SiteName& site) {
   const auto row = TRY(host.store.site(site));
-  if (!row && made == nullptr)
+  if (!row)
     return {};
-  Json json = TRY(state_of(host.store, row ? *row : store::SiteRow{.site = site}, made));
+  Json json = TRY(state_of(host.store, *row));
   uint64_t before = 0;
   if (auto now = read_manifest(host.disk, host.paths, site)) {
     before = control::u64_or(*now, "revision", 0);

@@ -16,10 +16,8 @@
 
 namespace chillbox::rollout {
 
-// Written again only when something else than the revision changed. `made`: a release that is about
-// to go live.
-Result<void> write_manifest(
-    HostContext& host, const SiteName& site, const store::Release* made = nullptr);
+// Written again only when something else than the revision changed.
+Result<void> write_manifest(HostContext& host, const SiteName& site);
 
 // At the start, before anything is brought up. Sites whose file is newer than the store are put
 // back as it says, live is where `current` points. Returns what was done, one line a site: to be

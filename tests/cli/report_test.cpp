@@ -15,17 +15,17 @@ constexpr int64_t k_page_now = 1'796'032'800'000, k_page_hour = 3'600'000;
 
 control::Job page_job(const std::string& actor, control::JobState state, int64_t took_ms,
     const std::string& message = "", const std::string& site = "blog") {
-  control::Job page_job{.site = SiteName::parse(site).value()};
-  page_job.id = "0123456789abcdef";
-  page_job.kind = control::JobKind::deploy;
-  page_job.version = "1.0.0";
-  page_job.actor = actor;
-  page_job.state = state;
-  page_job.created_ms = k_page_now - 2 * k_page_hour;
-  page_job.started_ms = page_job.created_ms + 500;
-  page_job.finished_ms = page_job.started_ms + took_ms;
-  page_job.message = message;
-  return page_job;
+  control::Job job{.site = SiteName::parse(site).value()};
+  job.id = "0123456789abcdef";
+  job.kind = control::JobKind::deploy;
+  job.version = "1.0.0";
+  job.actor = actor;
+  job.state = state;
+  job.created_ms = k_page_now - 2 * k_page_hour;
+  job.started_ms = job.created_ms + 500;
+  job.finished_ms = job.started_ms + took_ms;
+  job.message = message;
+  return job;
 }
 
 using control::JobState;

@@ -68,5 +68,7 @@ TEST_CASE("a status page says since when, and is written when the state is anoth
   CHECK(has(get(file), "2025-11-24T16:08:20Z"));
   REQUIRE(keep_status_page(disk, paths, name(), "server { }"));
   CHECK_FALSE(disk.exists(file));
+  REQUIRE(
+      write_status_page(disk, paths, name(), PublicState::up, 1'764'000'500)); // as a job ended it
   REQUIRE(keep_status_page(disk, paths, name(), "")); // of a site that has none
 }

@@ -1,6 +1,7 @@
 #include "cli/core/duration.hpp"
 
 #include "base/text.hpp"
+#include "base/time.hpp"
 
 #include <array>
 #include <ctime>
@@ -11,8 +12,6 @@ namespace chillbox::cli {
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr uint64_t k_day_ms = 86'400'000;
 
 struct Unit {
   std::string_view name;
@@ -60,7 +59,7 @@ Result<milliseconds> parse_duration(std::string_view text) {
     ++digits;
   const auto count = parse_u64(text.substr(0, digits));
   for (const Unit& unit : k_units)
-    if (count && text.substr(digits) == unit.name && *count <= 366 * k_day_ms / unit.ms)
+    if (count && text.substr(digits) == unit.name && *count <= 366 * uint64_t{k_day_ms} / unit.ms)
       return milliseconds(*count * unit.ms);
   return fail(Code::usage,
       cat("'", printable(text, 40),

@@ -18,13 +18,13 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_looked_at = 1 << 20;
+constexpr size_t k_max_look = 1 << 20;
 
 void look_at_config(Doctor& d) {
   const std::string file = d.paths.config_file();
   if (!d.disk.exists(file))
     return d.warn("config", cat(file, " does not exist: the defaults apply"), "chillboxctl init");
-  const auto text = d.disk.read(file, k_max_looked_at);
+  const auto text = d.disk.read(file, k_max_look);
   const auto parsed = text ? config::parse_host_config(*text, file)
                            : Result<config::HostConfig>(std::unexpected(text.error()));
   if (!parsed)
@@ -64,7 +64,7 @@ std::string fault_of_sender(
   struct stat info{};
   if (::lstat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
     return cat(path, ": others may read it: chmod 0600");
-  const auto text = d.disk.read(path, k_max_looked_at);
+  const auto text = d.disk.read(path, k_max_look);
   const auto sender = text ? config::parse_sender(*text, name)
                            : Result<config::Sender>(std::unexpected(text.error()));
   if (!sender)

@@ -27,22 +27,22 @@ constexpr Option k_id{"[ID]", ArgKind::number, "",
     "serial of the backup, as `backup list` shows it (default: the newest)"};
 constexpr Option k_identity{"-i,--identity", ArgKind::text, "FILE",
     "age identity of one of backup.recipients (default: your own key)"};
-constexpr std::array k_backup_carry_get_options{k_site, k_id};
-constexpr std::array k_backup_carry_put_options{
+constexpr std::array k_backup_get_options{k_site, k_id};
+constexpr std::array k_backup_put_options{
     k_site,
     Option{"--serial", ArgKind::number, "N", "its serial", true},
     Option{"--taken", ArgKind::number, "MS", "when it was taken, milliseconds since 1970", true},
     Option{"--release", ArgKind::text, "ID", "the release that was live then", true},
     Option{"--sha256", ArgKind::text, "HEX", "of the archive", true},
 };
-constexpr std::array k_backup_carry_pull_options{
+constexpr std::array k_backup_pull_options{
     k_project_site,
     k_id,
     k_to_host,
     Option{"-o,--output", ArgKind::text, "DIR",
         "the folder for it, in which it gets its name at the target (default: this one)"},
 };
-constexpr std::array k_backup_carry_push_options{
+constexpr std::array k_backup_push_options{
     Option{"FILE", ArgKind::text, "", "the archive, with its .minisig next to it"},
     k_to_host,
     Option{"--from", ArgKind::text, "NAME", "the host that made it: a name of `hosts`"},
@@ -60,7 +60,7 @@ Result<void> write_out(std::string_view bytes) {
 }
 
 // After the archive, a line about it: who reads it does not need to know its length.
-Result<void> run_backup_carry_get(Call& call) {
+Result<void> run_backup_get(Call& call) {
   if (call.terminal.out_is_terminal())
     return fail(Code::usage, "backup get writes an archive, which is nothing for a terminal");
   int connection = -1;
@@ -155,7 +155,7 @@ Result<crypto::MinisignPublicKey> key_of_maker(Call& call) {
   return crypto::MinisignPublicKey::parse(record.backup_key);
 }
 
-Result<void> run_backup_carry_push(Call& call) {
+Result<void> run_backup_push(Call& call) {
   const auto [folder, name] = TRY(named_archive(call.args.text("FILE")));
   const auto archive = TRY(open_archive(folder, name, TRY(key_of_maker(call))));
   auto host = TRY(RemoteCtl::open(Places::find(), TRY(one_host(call))));
@@ -178,14 +178,13 @@ Result<void> run_backup_carry_push(Call& call) {
 } // namespace
 
 extern constinit const Verb k_backup_get{"backup get", Group::act, Where::host,
-    "write a backup to standard output, for `backup pull`", k_backup_carry_get_options,
-    run_backup_carry_get};
+    "write a backup to standard output, for `backup pull`", k_backup_get_options, run_backup_get};
 extern constinit const Verb k_backup_put{"backup put", Group::act, Where::host,
-    "take a backup of another host from standard input, for `backup push`",
-    k_backup_carry_put_options, run_put};
+    "take a backup of another host from standard input, for `backup push`", k_backup_put_options,
+    run_put};
 extern constinit const Verb k_backup_pull{"backup pull", Group::laptop, Where::laptop,
-    "bring a backup of a site from a host to this machine", k_backup_carry_pull_options, run_pull};
+    "bring a backup of a site from a host to this machine", k_backup_pull_options, run_pull};
 extern constinit const Verb k_backup_push{"backup push", Group::laptop, Where::laptop,
-    "hand a backup of one host to another one", k_backup_carry_push_options, run_backup_carry_push};
+    "hand a backup of one host to another one", k_backup_push_options, run_backup_push};
 
 } // namespace chillbox::cli

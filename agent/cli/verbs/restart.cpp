@@ -6,7 +6,7 @@ namespace chillbox::cli {
 namespace {
 
 constexpr std::array k_restart_options{k_project_target, k_no_watch, k_no_wait};
-constexpr std::array k_restart_by_target_options{k_target, k_no_wait};
+constexpr std::array k_stop_options{k_target, k_no_wait};
 
 Result<void> run_on_target(Call& call, std::string_view verb, control::Arguments more = {}) {
   const std::string target = call.args.text("SITE[/SERVICE]");
@@ -33,8 +33,8 @@ Result<void> run_start(Call& call) {
 extern constinit const Verb k_restart{"restart", Group::act, Where::host,
     "start new copies, without downtime", k_restart_options, run_restart};
 extern constinit const Verb k_stop{
-    "stop", Group::act, Where::host, "stop serving", k_restart_by_target_options, run_restart_stop};
+    "stop", Group::act, Where::host, "stop serving", k_stop_options, run_restart_stop};
 extern constinit const Verb k_start{
-    "start", Group::act, Where::host, "serve again", k_restart_by_target_options, run_start};
+    "start", Group::act, Where::host, "serve again", k_stop_options, run_start};
 
 } // namespace chillbox::cli

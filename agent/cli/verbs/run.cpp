@@ -111,7 +111,7 @@ Result<void> run_command(Call& call) {
   return follow(call, begun, terminal, k_start);
 }
 
-Result<void> run_run_list(Call& call) {
+Result<void> list_runs(Call& call) {
   Question question{.verb = "runs", .args = {.site = call.args.text("SITE")}};
   TRY(add_period(call.args, question.args));
   return show_table<control::RunList>(call, question,
@@ -123,7 +123,7 @@ Result<void> run_run_list(Call& call) {
       });
 }
 
-Result<void> run_run_show(Call& call) {
+Result<void> show_run(Call& call) {
   const auto answer = TRY(show(call, call.args.number("RUN", 0)));
   const auto& r = answer.run;
   if (call.terminal.json()) {
@@ -151,7 +151,7 @@ Result<void> run_attach(Call& call) {
   return follow(call, answer, answer.terminal && ::isatty(STDIN_FILENO) == 1, {});
 }
 
-Result<void> run_run_stop(Call& call) {
+Result<void> stop_run(Call& call) {
   const auto answer = TRY(answer_to(call,
       {.verb = "run_stop",
           .args = {.number = call.args.number("RUN", 0)},
@@ -166,12 +166,12 @@ Result<void> run_run_stop(Call& call) {
 extern constinit const Verb k_run{"run", Group::act, Where::host,
     "run a command in a site's live release", k_run_options, run_command};
 extern constinit const Verb k_runs_list{"runs list", Group::show, Where::host,
-    "show the commands that were run in a site", k_run_list_options, run_run_list};
+    "show the commands that were run in a site", k_run_list_options, list_runs};
 extern constinit const Verb k_runs_show{"runs show", Group::show, Where::host,
-    "show a run and the last lines of its output", k_only_run, run_run_show};
+    "show a run and the last lines of its output", k_only_run, show_run};
 extern constinit const Verb k_runs_attach{"runs attach", Group::act, Where::host,
     "see and type into a command that runs", k_only_run, run_attach};
 extern constinit const Verb k_runs_stop{"runs stop", Group::act, Where::host,
-    "end a command: TERM, and KILL after 10 s", k_only_run, run_run_stop};
+    "end a command: TERM, and KILL after 10 s", k_only_run, stop_run};
 
 } // namespace chillbox::cli

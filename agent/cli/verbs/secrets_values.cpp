@@ -23,21 +23,20 @@ constexpr Option k_stage{
     "--stage", ArgKind::flag, "", "write them to the project only; `secrets push` sends them"};
 constexpr Option k_secret_keys{
     "KEY", ArgKind::list, "", "[SERVICE/FILE:]KEY; the file may be left out when it is clear"};
-constexpr std::array k_secrets_values_list_options{k_env};
-constexpr std::array k_secrets_values_change_options{
-    k_secret_keys, k_env, k_to_host, k_stage, k_yes};
-constexpr std::array k_secrets_values_rotate_options{k_secret_keys,
+constexpr std::array k_secrets_list_options{k_env};
+constexpr std::array k_secrets_change_options{k_secret_keys, k_env, k_to_host, k_stage, k_yes};
+constexpr std::array k_secrets_rotate_options{k_secret_keys,
     Option{"--bytes", ArgKind::number, "N", "random bytes of the new value (32)"}, k_env, k_to_host,
     k_stage, k_yes};
-constexpr std::array k_secrets_values_import_options{
+constexpr std::array k_secrets_import_options{
     Option{"FILE", ArgKind::text, "", "a file of this machine, or - for standard input"},
     Option{"--as", ArgKind::text, "SERVICE/FILE",
         "what it is called in the set (default: the end of its path)"},
     k_env, k_to_host, k_stage, k_yes};
-constexpr std::array k_secrets_values_edit_options{
+constexpr std::array k_secrets_edit_options{
     Option{"FILE", ArgKind::text, "", "SERVICE/FILE"}, k_env, k_to_host, k_stage, k_yes};
-constexpr std::array k_secrets_values_diff_options{k_env, k_to_host};
-constexpr std::array k_secrets_values_push_options{k_env, k_to_host, k_yes};
+constexpr std::array k_secrets_diff_options{k_env, k_to_host};
+constexpr std::array k_secrets_push_options{k_env, k_to_host, k_yes};
 
 constexpr size_t k_max_value = 1 << 20;
 constexpr uint64_t k_least_bytes = 16, k_most_bytes = 1024;
@@ -62,7 +61,7 @@ std::string others(size_t count) {
                     : cat(", ", count, " others as they were");
 }
 
-Result<void> run_secrets_values_list(Call& call) {
+Result<void> run_secrets_list(Call& call) {
   auto change = TRY(SecretChange::open(call, SecretChange::Whose::reader));
   SecretList list{.site = change.site(), .secrets = {}};
   Table table{{"FILE", "KEY", "CHANGED", "BY", "DIGEST"}, {}};
@@ -79,7 +78,7 @@ Result<void> run_secrets_values_list(Call& call) {
   return {};
 }
 
-Result<void> run_secrets_values_set(Call& call) {
+Result<void> run_secrets_set(Call& call) {
   auto change = TRY(SecretChange::open(call));
   const auto words = call.args.list("KEY");
   if (words.size() > 1 && ::isatty(STDIN_FILENO) != 1)
@@ -124,7 +123,7 @@ Result<void> run_unset(Call& call) {
   return change.finish(cat("removed: ", join(gone, ", ")));
 }
 
-Result<void> run_secrets_values_rotate(Call& call) {
+Result<void> run_secrets_rotate(Call& call) {
   const uint64_t bytes = call.args.number("bytes", 32);
   if (bytes < k_least_bytes || bytes > k_most_bytes)
     return fail(
@@ -167,7 +166,7 @@ Result<void> replace(SecretChange& change, const std::string& path, SecretString
   return change.finish(cat(path, ": changed"));
 }
 
-Result<void> run_secrets_values_import(Call& call) {
+Result<void> run_secrets_import(Call& call) {
   auto change = TRY(SecretChange::open(call));
   const std::string file = call.args.text("FILE");
   const auto slash = file.rfind('/');
@@ -199,7 +198,7 @@ Result<void> run_edit(Call& call) {
   return replace(change, path, std::move(after));
 }
 
-Result<void> run_secrets_values_push(Call& call) {
+Result<void> run_secrets_push(Call& call) {
   auto change = TRY(SecretChange::open(call));
   return change.push();
 }
@@ -212,27 +211,23 @@ Result<void> run_diff(Call& call) {
 } // namespace
 
 extern constinit const Verb k_secrets_diff{"secrets diff", Group::laptop, Where::laptop,
-    "show which secrets differ from those that this machine last sent",
-    k_secrets_values_diff_options, run_diff};
+    "show which secrets differ from those that this machine last sent", k_secrets_diff_options,
+    run_diff};
 extern constinit const Verb k_secrets_list{"secrets list", Group::laptop, Where::laptop,
-    "show the keys of a project's secrets, without their values", k_secrets_values_list_options,
-    run_secrets_values_list};
+    "show the keys of a project's secrets, without their values", k_secrets_list_options,
+    run_secrets_list};
 extern constinit const Verb k_secrets_set{"secrets set", Group::laptop, Where::laptop,
-    "set secrets of a project and send them", k_secrets_values_change_options,
-    run_secrets_values_set};
+    "set secrets of a project and send them", k_secrets_change_options, run_secrets_set};
 extern constinit const Verb k_secrets_unset{"secrets unset", Group::laptop, Where::laptop,
-    "remove secrets of a project and send the rest", k_secrets_values_change_options, run_unset};
+    "remove secrets of a project and send the rest", k_secrets_change_options, run_unset};
 extern constinit const Verb k_secrets_rotate{"secrets rotate", Group::laptop, Where::laptop,
-    "set secrets to new random values and send them", k_secrets_values_rotate_options,
-    run_secrets_values_rotate};
+    "set secrets to new random values and send them", k_secrets_rotate_options, run_secrets_rotate};
 extern constinit const Verb k_secrets_import{"secrets import", Group::laptop, Where::laptop,
-    "take a whole file into a project's secrets and send them", k_secrets_values_import_options,
-    run_secrets_values_import};
+    "take a whole file into a project's secrets and send them", k_secrets_import_options,
+    run_secrets_import};
 extern constinit const Verb k_secrets_edit{"secrets edit", Group::laptop, Where::laptop,
-    "edit a file of a project's secrets in memory and send them", k_secrets_values_edit_options,
-    run_edit};
+    "edit a file of a project's secrets in memory and send them", k_secrets_edit_options, run_edit};
 extern constinit const Verb k_secrets_push{"secrets push", Group::laptop, Where::laptop,
-    "send a project's secrets to its hosts", k_secrets_values_push_options,
-    run_secrets_values_push};
+    "send a project's secrets to its hosts", k_secrets_push_options, run_secrets_push};
 
 } // namespace chillbox::cli

@@ -150,7 +150,7 @@ void print_status(Terminal& terminal, const control::FullStatus& status) {
   print_certificate_troubles(terminal, status.certificates, false);
 }
 
-Result<void> run_status_status(Call& call) {
+Result<void> show_status(Call& call) {
   const std::string answer = TRY(ask(call.paths, {.verb = "status"}));
   const auto status = TRY(control::read_answer<control::FullStatus>(answer));
   if (call.terminal.json())
@@ -182,7 +182,7 @@ Result<void> run_sites(Call& call) {
 } // namespace
 
 extern constinit const Verb k_status{
-    "status", Group::show, Where::host, "show the host and its sites", {}, run_status_status};
+    "status", Group::show, Where::host, "show the host and its sites", {}, show_status};
 extern constinit const Verb k_sites{
     "sites", Group::show, Where::host, "show the sites and their services", {}, run_sites};
 
