@@ -35,7 +35,7 @@ NoticeRequests Monitor::notice_requests() {
   return {.look =
               [this] {
                 look_for_notices();
-                m_notifier.refresh(); // what was found is told, not only shown
+                m_notifier.refresh(); // so that targets get it, too
               },
       .refresh = [this] { m_notifier.refresh(true); },
       .targets = [this] { return m_notifier.targets(); },
@@ -70,7 +70,9 @@ void Monitor::look_for_notices() {
 
 void Monitor::services_restarted() {
   store::Notices notices(m_store);
-  const auto facts = m_facts.facts(os::Millis{0}); // older ones do not know the slot of a switch
+  // At most a second old: who crashes all the time must not have every site looked at each time,
+  // and a job looks at what was switched just now.
+  const auto facts = m_facts.facts();
   if (!facts)
     log::error(cat("notices: ", facts.error().message));
   while (const auto news = openrc::next_restart(m_restarts)) {

@@ -262,7 +262,7 @@ bool take_step(JobContext& r, Steps steps, size_t i, bool quiet) {
     r.journal->event(EventKind::info, "the host is locked: waits for `chillboxctl unlock`");
     break;
   }
-  (void)r.journal->write(false); // what is lost of it the job finds again when it begins anew
+  (void)r.journal->write(false); // unsynced: a job that begins again finds it out itself
   return false;
 }
 
