@@ -328,6 +328,7 @@ std::string schema_document() {
            {"backup-push", schema_of<control::BackupAnswer>},
            {"deploy", schema_of<Deployed>},
            {"fleet", schema_of<FleetReport>},
+           {"fleet-init", schema_of<Script>},
            {"rollout", schema_of<RolloutReport>},
            {"doctor", schema_of<Checks>},
            {"init", schema_of<Initialized>},

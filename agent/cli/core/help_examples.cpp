@@ -31,6 +31,8 @@ constexpr std::array k_examples{
     Row{"deploy",
         "chillboxctl deploy\nchillboxctl deploy -e staging\nchillboxctl deploy out/hello-0.2.0.tar.zst.age --to https://web1.example --webhook-key hook.key --wait"},
     Row{"fleet add", "chillboxctl fleet add web1,web2"},
+    Row{"fleet init",
+        "chillboxctl fleet init engine --name shop --members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3"},
     Row{"fleet remove", "chillboxctl fleet remove web2"},
     Row{"fleet rotate", "chillboxctl fleet rotate"},
     Row{"fleet push", "chillboxctl fleet push"},
