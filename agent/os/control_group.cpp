@@ -119,18 +119,18 @@ Result<ControlGroup> ControlGroup::make(std::string name, const Limits& limits) 
       return fail_errno(
           cat("control group ", path, ": set ", file, " to ", printable(value)), errno);
   write_to(path + "/memory.oom.group", "1"); // half a build is none
-  group.m_procs = Fd(::open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
-  if (!group.m_procs)
-    return fail_errno(cat("open ", path, "/cgroup.procs"), errno);
+  group.m_directory = Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!group.m_directory)
+    return fail_errno(cat("open ", path), errno);
   return group;
 }
 
 ControlGroup::ControlGroup(ControlGroup&& other) noexcept
-    : m_path(std::exchange(other.m_path, {})), m_procs(std::move(other.m_procs)) {}
+    : m_path(std::exchange(other.m_path, {})), m_directory(std::move(other.m_directory)) {}
 
 ControlGroup& ControlGroup::operator=(ControlGroup&& other) noexcept {
   std::swap(m_path, other.m_path);
-  std::swap(m_procs, other.m_procs);
+  std::swap(m_directory, other.m_directory);
   return *this;
 }
 

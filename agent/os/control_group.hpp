@@ -34,13 +34,13 @@ public:
   ControlGroup& operator=(ControlGroup&& other) noexcept;
   ~ControlGroup();
   bool there() const { return !m_path.empty(); }
-  int procs() const { return m_procs.get(); } // who writes "0" to it is in the group; -1: none
+  int directory() const { return m_directory.get(); } // -1: none
   // Which limit something of it came up against: "memory_max", "tasks_max", or "".
   std::string reached() const;
 
 private:
   std::string m_path;
-  Fd m_procs;
+  Fd m_directory;
 };
 
 } // namespace chillbox::os

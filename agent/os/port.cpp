@@ -1,16 +1,23 @@
 #include "os/port.hpp"
 
 #include "base/text.hpp"
+#include "os/sock_diag.hpp"
 
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <linux/inet_diag.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 #include <memory>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace chillbox::os {
@@ -41,22 +48,45 @@ uint32_t from_hex(std::string_view digits) {
 
 // As /proc/net/tcp has them (proc(5)): "SLOT: ADDRESS:PORT REMOTE STATE TX_QUEUE:RX_QUEUE TIMER
 // RETRANSMITS UID TIMEOUT INODE". Of one that listens the kernel shows its accept queue as what is
-// to be received.
-Listeners Listeners::read() {
+// to be received. It has a line for each connection of the host, too.
+void Listeners::read_table(const char* table) {
   constexpr std::string_view k_listen = "0A";
   enum Column : size_t { local = 1, state = 3, queues = 4, inode = 9 };
+  std::ifstream in(table);
+  for (std::string line; std::getline(in, line);) {
+    auto row = split(trim(line), ' ');
+    std::erase(row, "");
+    if (row.size() > inode && row[state] == k_listen)
+      m_sockets.emplace(
+          static_cast<uint16_t>(from_hex(row[local].substr(row[local].rfind(':') + 1))),
+          Socket{std::string(row[inode]), from_hex(row[queues].substr(row[queues].find(':') + 1))});
+  }
+}
+
+// By socket diagnosis, which looks at what listens alone; where the kernel does not have that for
+// TCP, by its table.
+Listeners Listeners::read() {
   Listeners all;
-  for (const char* table : {"/proc/self/net/tcp", "/proc/self/net/tcp6"}) {
-    std::ifstream in(table);
-    for (std::string line; std::getline(in, line);) {
-      auto row = split(trim(line), ' ');
-      std::erase(row, "");
-      if (row.size() > inode && row[state] == k_listen)
-        all.m_sockets.emplace(
-            static_cast<uint16_t>(from_hex(row[local].substr(row[local].rfind(':') + 1))),
-            Socket{
-                std::string(row[inode]), from_hex(row[queues].substr(row[queues].find(':') + 1))});
-    }
+  for (const auto& [family, table] :
+      {std::pair{AF_INET, "/proc/self/net/tcp"}, std::pair{AF_INET6, "/proc/self/net/tcp6"}}) {
+    inet_diag_req_v2 request{};
+    request.sdiag_family = static_cast<uint8_t>(family);
+    request.sdiag_protocol = IPPROTO_TCP;
+    request.idiag_states = 1U << TCP_LISTEN;
+    Listeners some;
+    const bool whole = dump_sockets(
+        {reinterpret_cast<const char*>(&request), sizeof request}, [&](std::string_view message) {
+          inet_diag_msg one{};
+          if (message.size() < sizeof one)
+            return;
+          std::memcpy(&one, message.data(), sizeof one);
+          some.m_sockets.emplace(::ntohs(one.id.idiag_sport),
+              Socket{std::to_string(one.idiag_inode), one.idiag_rqueue});
+        });
+    if (whole)
+      all.m_sockets.merge(some.m_sockets);
+    else
+      all.read_table(table);
   }
   return all;
 }

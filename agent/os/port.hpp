@@ -31,6 +31,8 @@ private:
     std::string inode;
     uint32_t waiting = 0;
   };
+  void read_table(const char* table);
+
   std::multimap<uint16_t, Socket> m_sockets;
 };
 

@@ -205,12 +205,11 @@ private:
           ControlGroup::make(m_command.group, m_command.limits));
     Fd joined; // until the child has its own copy
     if (!m_command.join_group.empty()) {
-      const std::string procs = m_command.join_group + "/cgroup.procs";
-      joined = Fd(::open(procs.c_str(), O_WRONLY | O_CLOEXEC));
+      joined = Fd(::open(m_command.join_group.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       if (!joined)
-        return fail_errno(cat("open ", procs), errno);
+        return fail_errno(cat("open ", m_command.join_group), errno);
     }
-    m_plan.group_procs = joined ? joined.get() : m_group.procs();
+    m_plan.group = joined ? joined.get() : m_group.directory();
     m_child = TRY(spawn(m_plan));
     return {};
   }

@@ -73,8 +73,8 @@ Result<Fd> prepare_descriptors(const Spawn& plan, Prepared& p) {
   Fd ours(ends[0]);
   const Fd theirs(ends[1]);
   p.status = TRY(duplicate_above(theirs.get(), floor));
-  if (plan.group_procs >= 0)
-    p.group = TRY(duplicate_above(plan.group_procs, floor));
+  if (plan.group >= 0)
+    p.group = TRY(duplicate_above(plan.group, floor));
   if (plan.contained) {
     const Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
     if (!self)
@@ -91,13 +91,6 @@ void prepare_view(const Spawn& plan, Prepared& p) {
   }
   p.mounts = MountCalls(plan.view);
   p.limits = prepare_limits(plan);
-}
-
-// fork(2), into a pid namespace of its own if it is to be contained.
-pid_t split_off(const Spawn& plan) {
-  return plan.contained
-      ? static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0))
-      : ::fork();
 }
 
 std::string what_failed(const Spawn& plan, const Failure& f) {
@@ -139,7 +132,8 @@ Result<Spawned> spawn(const Spawn& plan) {
   sigset_t all, old;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &old);
-  child.pid = split_off(plan);
+  // The first process of a pid namespace of its own is not in the group, the program is.
+  child.pid = split_off(p, !plan.contained, plan.contained ? CLONE_NEWPID : 0);
   if (child.pid == 0)
     run_child(plan, p);
   const int err = errno;

@@ -40,8 +40,8 @@ struct Spawn {
   bool terminal = false;         // descriptor 0 becomes the terminal of its session
   bool ends_with_thread = false; // SIGKILL when the thread that starts it ends (PR_SET_PDEATHSIG)
   View view;
-  Limits limits;        // those of each process; group_procs replaces the others
-  int group_procs = -1; // "cgroup.procs" of the control group that the program is to be in
+  Limits limits;  // those of each process; `group` replaces the others
+  int group = -1; // the directory of the control group that the program is to be in
   std::vector<std::pair<int, int>> fds; // (ours, number in the child)
 };
 

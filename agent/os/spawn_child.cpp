@@ -23,6 +23,13 @@ namespace {
 
 constexpr int k_last_signal = 64;
 
+// As the kernel has it (clone(2)), of which not every C library's headers know all.
+struct CloneArguments {
+  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+      set_tid_size, cgroup;
+};
+constexpr uint64_t k_into_cgroup = 0x200000000;
+
 [[noreturn]] void give_up(const Prepared& p, Step step, int index = 0) {
   const Failure failure{step, index, errno};
   // Shorter than PIPE_BUF and into an empty pipe: all of it or nothing.
@@ -80,8 +87,11 @@ void place_descriptors(const Prepared& p) {
 }
 
 void set_limits(const Spawn& plan, const Prepared& p) {
-  if (p.group && ::write(p.group.get(), "0", 1) != 1)
-    give_up(p, Step::group);
+  if (p.moves) {
+    const int procs = ::openat(p.group.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (::write(procs, "0", 1) != 1)
+      give_up(p, Step::group);
+  }
   for (const auto& [which, value] : p.limits) {
     const rlimit limit{value, value};
     const bool wanted = value != 0 || (which == static_cast<int>(RLIMIT_CORE) && plan.contained);
@@ -168,8 +178,7 @@ void follow_parent(const Prepared& p) {
   ::sigfillset(&all);
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
-  // Not by fork(), which takes the library's locks.
-  const auto program = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+  const pid_t program = split_off(p, true, 0);
   if (program < 0)
     give_up(p, Step::program);
   if (program > 0)
@@ -180,6 +189,21 @@ void follow_parent(const Prepared& p) {
 }
 
 } // namespace
+
+pid_t split_off(Prepared& p, bool into_group, uint64_t flags) {
+  CloneArguments arguments{};
+  arguments.flags = flags;
+  arguments.exit_signal = SIGCHLD;
+  if (into_group && p.group) {
+    arguments.flags |= k_into_cgroup;
+    arguments.cgroup = static_cast<uint64_t>(p.group.get());
+    const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+    if (pid >= 0)
+      return static_cast<pid_t>(pid);
+    p.moves = true;
+  }
+  return static_cast<pid_t>(::syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0));
+}
 
 void run_child(const Spawn& plan, Prepared& p) {
   default_signals();

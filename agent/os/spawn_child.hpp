@@ -48,7 +48,8 @@ struct Prepared {
   std::vector<Fd> sources; // above every target, so that no dup2 hits one that is still needed
   std::vector<int> targets;
   Fd status;
-  Fd group;     // cgroup.procs
+  Fd group;           // the directory of its control group
+  bool moves = false; // there by itself, because it could not begin there
   Fd parent_fd; // of us: readable when we are gone. The number of a parent outside of the namespace
                 // cannot be seen
   pid_t parent = ::getpid();
@@ -58,6 +59,10 @@ struct Prepared {
   std::optional<ListenRules> listening;
   std::array<std::pair<int, rlim_t>, 5> limits{}; // 0: none
 };
+
+// fork(2) without the library's locks, into p.group at once: a process that moves there later waits
+// 5 to 11 ms for the kernel. In one of version 1 nothing can begin, and the child moves. -1: errno.
+pid_t split_off(Prepared& p, bool into_group, uint64_t flags);
 
 // In the child: makes system calls only. A failure goes to `p.status`, and the child ends.
 [[noreturn]] void run_child(const Spawn& plan, Prepared& p);
