@@ -12,7 +12,7 @@
 namespace chillbox::control {
 namespace {
 
-constexpr size_t k_most_hosts = 100, k_most_roles = 20;
+constexpr size_t k_most_hosts = 100, k_most_roles = 20, k_most_balanced = 100, k_most_names = 100;
 
 // It ends up in an NGINX text and after -H: a host name or an address, and nothing else.
 bool is_address(std::string_view text) {
@@ -37,7 +37,25 @@ Result<void> check(const FleetHost& host) {
   return {};
 }
 
+// Names end up in an NGINX text as well; room nginx looks at them once more.
+Result<void> check(const BalancedSite& site) {
+  (void)TRY_IN("balanced", SiteName::parse(site.site));
+  const auto refuse = [&](const std::string& why) {
+    return fail(Code::invalid, cat("balanced '", site.site, "': ", why));
+  };
+  if (site.names.empty() || site.names.size() > k_most_names)
+    return refuse(cat(site.names.size(), " host names, it takes 1 to ", k_most_names));
+  for (const auto& name : site.names)
+    if (!is_address(name) || name.find(':') != std::string::npos)
+      return refuse(cat("'", printable(name, 100), "' is no host name in lower case"));
+  return {};
+}
+
 } // namespace
+
+bool FleetHost::balances() const {
+  return std::ranges::find(roles, k_balancer) != roles.end();
+}
 
 const FleetHost* Roster::by_recipient(std::string_view recipient) const {
   const auto found = std::ranges::find(hosts, recipient, &FleetHost::recipient);
@@ -61,6 +79,16 @@ Result<Roster> parse_roster(std::string_view text) {
     for (const auto& unique : {cat("name ", host.name), host.recipient})
       if (!seen.insert(unique).second)
         return refuse(cat("two hosts have the same ", unique));
+  }
+  if (roster.balanced.size() > k_most_balanced)
+    return refuse(cat(roster.balanced.size(), " balanced sites, the limit is ", k_most_balanced));
+  for (const auto& site : roster.balanced) {
+    TRY_IN("roster", check(site));
+    if (!seen.insert(cat("site ", site.site)).second)
+      return refuse(cat("'", site.site, "' is balanced twice"));
+    for (const auto& name : site.names)
+      if (!seen.insert(cat("host name ", name)).second)
+        return refuse(cat("two balanced sites have the host name ", name));
   }
   return roster;
 }

@@ -22,11 +22,21 @@ struct FleetHost {
   std::string recipient; // by which a host knows which one it is
   std::vector<std::string> roles;
   bool operator==(const FleetHost&) const = default;
+  bool balances() const;
+};
+inline constexpr std::string_view k_balancer = "balancer"; // a role
+// A site whose visitors the balancers of a fleet take, for its other hosts.
+struct BalancedSite {
+  std::string site;
+  std::vector<std::string> names; // its host names
+  uint64_t body_max = 0;          // bytes of a request, 0: as for a site that says nothing
+  bool operator==(const BalancedSite&) const = default;
 };
 struct Roster {
   std::string fleet;
   uint64_t epoch = 0; // only grows
   std::vector<FleetHost> hosts;
+  std::vector<BalancedSite> balanced;
 
   const FleetHost* by_recipient(std::string_view recipient) const;
 };

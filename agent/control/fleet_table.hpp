@@ -15,10 +15,19 @@ constexpr auto table(const FleetHost*) {
       Member{"roles", &H::roles, ""});
 }
 
+constexpr auto table(const BalancedSite*) {
+  using S = BalancedSite;
+  return message("balanced_site", "A site whose visitors the balancers of a fleet take.",
+      Member{"site", &S::site, ""}, Member{"names", &S::names, "its host names"},
+      Member{"body_max", &S::body_max,
+          "bytes of a request, 0: as for a site that says nothing, 32 MiB"});
+}
+
 constexpr auto table(const Roster*) {
   return message("roster", "The hosts of a fleet; the first one runs what runs once.",
       Member{"fleet", &Roster::fleet, ""}, Member{"epoch", &Roster::epoch, "only grows"},
-      Member{"hosts", &Roster::hosts, "in their order"});
+      Member{"hosts", &Roster::hosts, "in their order"},
+      Member{"balanced", &Roster::balanced, "sites that its balancers take visitors for"});
 }
 
 constexpr auto table(const SignedRoster*) {

@@ -9,6 +9,7 @@ Result<control::RosterTaken> fleet_take(const Call& call) {
   TRY(require_admin(call, "the roster of a fleet"));
   auto taken = TRY(rollout::take_roster(call.host(), TRY(required(call.args.roster, "roster"))));
   call.state.changes.notify();
+  TRY_IN("the roster is kept; its traffic is as before", call.state.monitor.traffic());
   return taken;
 }
 

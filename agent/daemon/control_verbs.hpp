@@ -68,6 +68,8 @@ struct NoticeRequests {
 // What the monitor does when a verb asks for it.
 struct MonitorRequests {
   std::function<Result<void>()> reload, upgrade;
+  // NGINX as the roster of the fleet says.
+  std::function<Result<void>()> traffic = [] { return Result<void>{}; };
   std::function<uint64_t()> refused_webhooks = {}, refused_uploads = {}; // since the start
   CertificateRequests certificates = {};
   BackupRequests backups = {};

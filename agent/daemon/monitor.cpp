@@ -112,6 +112,7 @@ Monitor::Monitor(
       m_control_server(m_host, m_engine, m_crontab, m_changes,
           {.reload = [this] { return reload(); },
               .upgrade = [this] { return upgrade(); },
+              .traffic = [this] { return traffic(); },
               .refused_webhooks = [this] { return m_intake->refused().webhooks; },
               .refused_uploads = [this] { return m_intake->refused().uploads; },
               .certificates = requests_of(m_certificates),
@@ -247,6 +248,7 @@ Result<void> Monitor::serve_host() {
     return {}; // a test that names no directory of its own must not find this machine's
   os::sweep_temporaries(TRY(m_nginx.directory()), "chillbox.");
   nginx::counts(m_host.paths).begin();
+  m_nginx.set_fleet(rollout::traffic_of(m_host));
   const bool host_changed = TRY(m_nginx.install_host());
   bool changed = host_changed;
   for (const auto& row : TRY(m_store.sites())) { // after a boot

@@ -60,6 +60,7 @@ public:
 private:
   Result<void> start_edge();
   Result<void> serve_host(); // NGINX passes /v1/ to the edge
+  Result<void> traffic();    // by a control thread or the loop: NGINX as the roster says
   Result<void> reload();     // by a control thread: what the loop found
   Result<void> read_again(); // by the loop
   void reload_asked();
@@ -115,6 +116,7 @@ private:
   LogRotation m_logs;
   SiteNotices m_site_notices;
   std::unique_ptr<WebhookIntake> m_intake;
+  std::mutex m_traffic_mutex;
   std::mutex m_reload_mutex;
   std::condition_variable m_reloaded;
   uint64_t m_reloads_asked = 0, m_reloads_done = 0;

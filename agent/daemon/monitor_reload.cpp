@@ -25,10 +25,21 @@ Result<void> Monitor::read_again() {
         cat(files.faults.front().message,
             ": its sender is refused until this is fixed; the other keys are read as they are"));
   TRY(m_notifier.reload());
+  TRY(traffic()); // the roster's signer may not be trusted any more
   const auto config = check_configuration(m_host.paths);
   return config ? Result<void>{}
                 : fail(config.error().code,
                       cat("the webhook keys are read as they are; ", config.error().message));
+}
+
+// One at a time: of two rosters the newer one is served.
+Result<void> Monitor::traffic() {
+  const std::lock_guard lock(m_traffic_mutex);
+  if (m_host.paths.testing() && m_host.config.nginx_dir.empty())
+    return {};
+  TRY(m_nginx.install_fleet(rollout::traffic_of(m_host)));
+  m_certificates.refresh();
+  return {};
 }
 
 // It is answered when the keys hold: who removed one must not see it used afterwards.

@@ -54,8 +54,11 @@ tls::Parts Monitor::tls_parts() {
         ? Result<void>{}
         : fail(Code::failure, cat("rc-service nginx start: ", printable(trim(exit.err))));
   };
+  parts.fleet = [this] { return m_nginx.fleet(); };
   parts.takes = [this](const std::string& name) {
     const auto site = SiteName::parse(name);
+    if (m_nginx.fleet().takes_visitors_of(name))
+      return true;
     const auto text = site ? m_nginx.installed(*site) : Result<std::string>("");
     return !site || (text && nginx::takes_certificate(*text));
   };

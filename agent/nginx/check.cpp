@@ -163,7 +163,7 @@ private:
     const auto has = [&](std::string_view name) {
       return std::ranges::any_of(out, [&](const Node& n) { return n.words[0] == name; });
     };
-    std::string first = server_preamble("", m_in.site->slug);
+    std::string first = server_preamble("", m_in);
     if (!m_servers.listens(node) && place != Servers::Place::has_http_server)
       first += m_servers.listens_by_default(node);
     if (!has("server_name") && !m_in.site->domains.empty())
@@ -242,9 +242,18 @@ private:
 
 } // namespace
 
-std::string server_preamble(std::string_view indent, const SiteName& site) {
-  return cat(indent, "disable_symlinks if_not_owner;\n", tls_defaults(indent), indent,
-      "if ($chillbox_asks) { return 200 ", site.str(), "; }\n");
+// What a balancer of the fleet may send elsewhere (balance.hpp) is not taken while this host or the
+// site is drained, locked or in maintenance.
+std::string server_preamble(std::string_view indent, const SiteInput& in) {
+  const auto& site = in.site->slug;
+  std::string out = cat(indent, "disable_symlinks if_not_owner;\n", tls_defaults(indent), indent,
+      "if ($chillbox_asks) { return 200 ", site.str(), "; }\n", indent,
+      "set $chillbox_elsewhere \"\";\n");
+  for (const auto& flag : {drain_flag(in.paths), drain_flag(in.paths, site), sealed_flag(in),
+           maintenance_flag(in.paths, site)})
+    out += cat(indent, "if (-f ", flag, ") { set $chillbox_elsewhere $chillbox_first; }\n");
+  return cat(out, indent, "if ($chillbox_elsewhere) { return 444; }\n", indent,
+      "if ($chillbox_is_asked) { return 204; }\n");
 }
 
 Result<std::vector<Template>> checked(

@@ -29,7 +29,7 @@ Result<std::vector<Template>> checked(
     std::vector<Template> templates, const SiteInput& input, const Provided& provided);
 
 // What every server of a site begins with, k_preamble directives.
-inline constexpr std::ptrdiff_t k_preamble = 5;
-std::string server_preamble(std::string_view indent, const SiteName& site);
+inline constexpr std::ptrdiff_t k_preamble = 12;
+std::string server_preamble(std::string_view indent, const SiteInput& in);
 
 } // namespace chillbox::nginx

@@ -208,9 +208,7 @@ Result<void> Nginx::guard_logs(const SiteName& site) {
   return m_disk.make_dir(dir, 0750, {0, workers ? *workers : gid_t{0}});
 }
 
-Result<bool> Nginx::install_host() {
-  const std::string path = cat(TRY(directory()), "/", k_host_file);
-  TRY(write_upstream());
+Result<HostFacts> Nginx::host_facts() {
   const auto directives = TRY(loaded_once());
   const auto other = default_server_file(directives, m_host.http_port);
   HostFacts facts;
@@ -222,6 +220,7 @@ Result<bool> Nginx::install_host() {
   facts.other_names = own_names();
   facts.build = build();
   facts.tls = TRY(has_any_certificate());
+  facts.fleet = without_taken(fleet(), directives);
   if (has_certificate(std::string(k_host_id)))
     facts.host_name = host_name_of(m_host);
   if (!other.empty())
@@ -230,6 +229,13 @@ Result<bool> Nginx::install_host() {
         m_host.server_name == "_" ? std::string() : m_host.server_name + ", ",
         join(facts.other_names, ", "),
         "; set host.server_name in chillboxd.toml, or remove that file"));
+  return facts;
+}
+
+Result<bool> Nginx::install_host() {
+  const std::string path = cat(TRY(directory()), "/", k_host_file);
+  TRY(write_upstream());
+  const auto facts = TRY(host_facts());
   const auto now = m_disk.exists(path) ? TRY(m_disk.read(path, k_max_file)) : std::string();
   const std::string generation = generation_of(now);
   if (!generation.empty() && now == render_host(m_host, m_paths, generation, facts)) {

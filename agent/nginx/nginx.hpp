@@ -7,6 +7,7 @@
 #include "base/names.hpp"
 #include "config/host.hpp"
 #include "config/site.hpp"
+#include "nginx/balance.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
 #include "os/paths.hpp"
@@ -145,7 +146,8 @@ struct HostFacts {
   std::string host_name = {}; // for which the host-level server has a certificate
   Build build = {};
   std::vector<std::string>
-      other_names; // the host-level server answers to as well when it is not the default
+      other_names;  // the host-level server answers to as well when it is not the default
+  Fleet fleet = {}; // without sites whose names another file has
 };
 // What IMMUTABLE_BUCKET_DOMAIN_NAME is when no bucket is set:
 // "https://THIS/SITE/immutable/NAME/HASH/" in a template is served by this host.
@@ -205,6 +207,11 @@ public:
   // file is the default server of the port, as the packages of Debian and Alpine bring one. Changes
   // nothing when all is so already. True: changed, a reload() is due.
   Result<bool> install_host();
+  // What install_host() writes for the fleet from now on.
+  void set_fleet(Fleet fleet);
+  Fleet fleet();
+  // The same, and NGINX serves it when this returns. What does not pass `nginx -t` is not kept.
+  Result<void> install_fleet(const Fleet& fleet);
   // Returns when the new configuration serves. unhealthy: it does not, about which NGINX itself is
   // silent (faults 114); unreachable: nothing answers. Two at once run one after the other,
   // coalesced (115).
@@ -229,6 +236,7 @@ private:
   Result<std::vector<Directive>> loaded_once();
   Result<os::Exit> try_candidate(const std::string& file, const std::string& text);
   Result<void> mark_host();
+  Result<HostFacts> host_facts();
   Result<bool> has_any_certificate();
   Result<bool> write_tls(const std::string& id, const SiteTls& tls);
   Result<void> write_listen(const SiteName& site, std::string_view text);
@@ -249,7 +257,8 @@ private:
   os::Paths m_paths;
   config::HostConfig m_host;
   std::mutex m_directory_mutex, m_test_mutex, m_build_mutex, m_ticket_mutex, m_reload_mutex,
-      m_facts_mutex;
+      m_facts_mutex, m_fleet_mutex;
+  Fleet m_fleet;
   std::shared_ptr<std::vector<Directive>> m_first_look; // until install_host() takes it
   os::Millis m_first_at{};
   // By site: its text, and what that says.

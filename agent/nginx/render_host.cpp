@@ -1,6 +1,7 @@
 // chillbox.conf. Text from top to bottom as NGINX reads it; the reasons are in the text itself,
 // for who reads it on the host.
 #include "base/text.hpp"
+#include "nginx/balance.hpp"
 #include "nginx/html_page.hpp"
 #include "nginx/media_types.hpp"
 #include "nginx/nginx.hpp"
@@ -66,12 +67,17 @@ std::string dispositions() {
 // anybody else it is replaced. A proxy that speaks the PROXY protocol passes on what the visitor
 // says in headers, so it is believed only in its own words.
 std::string trust(const config::HostConfig& host, const HostFacts& facts) {
-  std::string out = "\n# nginx.trusted_proxies of chillboxd.toml\n";
-  if (!host.trusted_proxies.empty() && facts.real_ip)
+  std::string out = "\n# nginx.trusted_proxies of chillboxd.toml, and the balancers of the fleet\n";
+  auto proxies = host.trusted_proxies;
+  if (!host.tls.proxy_protocol)
+    for (const auto& address : facts.fleet.balancers)
+      if (std::ranges::find(proxies, address) == proxies.end())
+        proxies.push_back(address);
+  if (!proxies.empty() && facts.real_ip)
     out += cat("real_ip_header ", host.tls.proxy_protocol ? "proxy_protocol" : "X-Forwarded-For",
         ";\nreal_ip_recursive on;\n");
   std::string known;
-  for (const auto& proxy : host.trusted_proxies) {
+  for (const auto& proxy : proxies) {
     out += cat("set_real_ip_from ", proxy, ";\n");
     if (!host.tls.proxy_protocol)
       known += cat("  ", proxy, " 1;\n");
@@ -241,8 +247,8 @@ bool has_ipv6() {
 
 std::string render_host(const config::HostConfig& host, const os::Paths& paths,
     const std::string& generation, const HostFacts& facts) {
-  std::string out = cat(k_shared, dispositions(), trust(host, facts), ready_askers(host),
-      tls_maps(host, facts), peers(host));
+  std::string out = cat(k_shared, dispositions(), trust(host, facts),
+      believed_balancers(facts.fleet), ready_askers(host), tls_maps(host, facts), peers(host));
   if (facts.names_hash)
     out +=
         "# A host name may have 253 bytes; NGINX expects about 50.\nserver_names_hash_bucket_size 512;\n";
@@ -265,6 +271,7 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths,
     out += tls_include("  ", paths, k_host_id);
   out += cat("  server_name ", names_of(host, facts), ";\n");
   out +=
+      "  # A balancer asks for a site that is not here.\n  if ($chillbox_first) { return 444; }\n"
       "  server_tokens off;\n"
       "  # Paths and queries carry capabilities: no log may contain them.\n"
       "  access_log off;\n"
@@ -275,6 +282,7 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths,
       "  location = /healthcheck/ {\n    default_type text/plain;\n    return 200 'ok\\n';\n  }\n";
   out += cat(challenge_location(host, paths), ready_locations(paths), edge_server_part(host));
   out += "  location / { return 404; }\n}\n\n";
+  out += balancers_text(facts.fleet, host, paths, facts.ipv6);
   if ((facts.tls || own) && !takes_all)
     out += refusing_server(host, facts);
   out += cat(immutable_server(host.http_port, paths), "\n");

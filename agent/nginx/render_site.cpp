@@ -123,7 +123,7 @@ private:
 
   // What every server begins with.
   std::string begin(const std::string& id) const {
-    return cat(server_preamble("  ", m_site.slug), listen(m_host, m_host.http_port, m_in.ipv6),
+    return cat(server_preamble("  ", m_in), listen(m_host, m_host.http_port, m_in.ipv6),
         tls_include("  ", m_in.paths, id));
   }
 

@@ -41,7 +41,7 @@ std::string maintenance_location(const SiteInput& in) {
 // service answers itself is passed on.
 std::string unavailable_location(const SiteInput& in) {
   return cat(
-      "  location @chillbox_unavailable {\n    default_type text/html;\n    add_header Cache-Control no-store always;\n    if (-f ",
+      "  location @chillbox_unavailable {\n    if ($chillbox_no_service) { return 444; }\n    default_type text/html;\n    add_header Cache-Control no-store always;\n    if (-f ",
       sealed_flag(in),
       ") {\n      add_header Retry-After 300 always;\n      add_header Cache-Control no-store always;\n      return 503 ",
       page(k_maintenance_title, // strangers need not know that the host waits for its passphrase

@@ -221,7 +221,9 @@ Result<bool> Nginx::install_tls(const std::string& id, const SiteTls& tls) {
 Result<void> Nginx::test_tls(const std::string& id, const SiteTls& tls) {
   const auto text = tls_text(m_host, m_paths, build(), has_ipv6(), id, tls);
   const auto owner = SiteName::parse(id.substr(0, id.find('.')));
-  const std::string file = owner ? file_of(*owner) : std::string(k_host_file);
+  const std::string file = owner && !fleet().takes_visitors_of(owner->str())
+      ? file_of(*owner)
+      : std::string(k_host_file);
   std::string with = TRY(m_disk.read(cat(TRY(directory()), "/", file), k_max_file));
   const auto put = [&](const std::string& include, const std::string& inside) {
     for (auto at = with.find(include); at != std::string::npos;

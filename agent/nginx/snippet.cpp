@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "config/expand.hpp"
 #include "nginx/check.hpp"
+#include "nginx/ready.hpp"
 #include "nginx/site_locations.hpp"
 #include "nginx/visitor_headers.hpp"
 
@@ -76,7 +77,7 @@ Result<std::string> with_snippet(const SiteInput& in, const std::string& text) {
         }))
       put_into(node, own);
   return cat("# Site '", in.site->slug.str(), "', the default of chillboxd with its own ", k_file,
-      "; changes are overwritten.\n", write(nodes));
+      "; changes are overwritten.\n", ready_comment(in), write(nodes));
 }
 
 } // namespace chillbox::nginx

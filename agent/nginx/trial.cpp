@@ -174,6 +174,13 @@ std::string Nginx::taken_name(
     if (!own.contains(lower(name)))
       continue;
     const std::string file = file_with_name(site, name);
+    if (fleet().balances() &&
+        std::ranges::any_of(fleet().sites, [&](const control::BalancedSite& one) {
+          return std::ranges::find(one.names, lower(name)) != one.names.end();
+        }))
+      return cat("'", printable(name, 100),
+          "' is balanced here for the fleet's other hosts: give this site another name, or "
+          "chillboxctl fleet balance");
     if (file.ends_with("/chillbox.conf"))
       return cat("'", printable(name, 100),
           "' is this host's own name (host.server_name in chillboxd.toml, or one that this machine has): give one of them another");

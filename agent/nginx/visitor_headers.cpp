@@ -18,7 +18,7 @@ constexpr std::pair<std::string_view, std::string_view> k_headers[] = {
     {"X-Forwarded-Protocol", ""}, {"X-Forwarded-Ssl", ""}, {"X-Forwarded-Scheme", ""},
     {"X-Forwarded-Prefix", ""}, {"X-Forwarded-Server", ""}, {"X-Url-Scheme", ""},
     {"Front-End-Https", ""}, {"X-Client-IP", ""}, {"X-Cluster-Client-IP", ""},
-    {"True-Client-IP", ""}};
+    {"True-Client-IP", ""}, {"X-Chillbox-First", ""}};
 
 // Variables with what the visitor wrote, and what stands for it.
 constexpr std::pair<std::string_view, std::string_view> k_variables[] = {

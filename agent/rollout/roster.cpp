@@ -94,11 +94,20 @@ Result<control::RosterTaken> take_roster(HostContext& host, std::string_view tex
   if (!before && roster.by_recipient(recipient_of(host)) == nullptr)
     return fail(
         Code::denied, cat("roster of fleet '", roster.fleet, "': this host is none of its hosts"));
+  if (const auto* here = roster.by_recipient(recipient_of(host)))
+    (void)TRY_IN("roster", nginx::fleet_of(roster, *here));
   TRY(host.disk.write(host.paths.roster(), control::signed_roster_text(given), 0600));
   const auto now = TRY(held(host));
   log::info(cat("fleet '", roster.fleet, "': epoch ", roster.epoch, ", ", roster.hosts.size(),
       " hosts", now->here == nullptr ? ", without this host" : ""));
   return control::RosterTaken{seat(*now), true};
+}
+
+nginx::Fleet traffic_of(const HostContext& host) {
+  const auto now = held(host);
+  if (!now || !*now || !(*now)->problem.empty() || (*now)->here == nullptr)
+    return {};
+  return nginx::fleet_of((*now)->roster, *(*now)->here).value_or(nginx::Fleet{});
 }
 
 std::optional<control::FleetSeat> seat_of(const HostContext& host) {

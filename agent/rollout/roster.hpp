@@ -1,7 +1,7 @@
 // The fleet of this host: the roster that it accepted last. It is believed for its signature alone,
 // which must be of a key that may sign for all sites, and that is looked at again whenever it is
-// used. It decides where what runs once runs, and nothing else: it brings no code, no key and no
-// right to anybody.
+// used. It decides where what runs once runs, and which hosts' visitors a balancer takes; it brings
+// no code and no key.
 #pragma once
 
 #include "control/fleet.hpp"
@@ -16,6 +16,9 @@ namespace chillbox::rollout {
 // `text` is a control::SignedRoster. denied: no trusted signature, an epoch that is not newer, or
 // this host is none of its hosts and never was; conflict: the host is of another fleet.
 Result<control::RosterTaken> take_roster(HostContext& host, std::string_view text);
+// What it means for this host's NGINX. Nothing without a fleet, for a host that was removed, and
+// while the roster does not count.
+nginx::Fleet traffic_of(const HostContext& host);
 // nullopt: it is of no fleet.
 std::optional<control::FleetSeat> seat_of(const HostContext& host);
 // Where: "all", "first" or a host's name. "": here; else why not, as "runs on web1 alone, the first

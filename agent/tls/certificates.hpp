@@ -38,6 +38,7 @@ struct Parts {
   std::function<Result<void>()> start_nginx; // it did not start, because of a file that is good now
   // Whether the site's text takes a certificate: one of an older chillbox does not.
   std::function<bool(const std::string& site)> takes = [](const std::string&) { return true; };
+  std::function<nginx::Fleet()> fleet = [] { return nginx::Fleet{}; };
   // Of a key in memory, which an unlocked host opens: age, for the host's recipient.
   std::function<Result<SecretString>(const std::string& sealed)> open_sealed;
   // events/tls of the administrator's

@@ -60,6 +60,28 @@ void add_host(Plan& plan, const config::HostConfig& config) {
   plan.wanted.push_back(std::move(host));
 }
 
+// TLS ends at the balancer, whose key and names are its own.
+void add_balanced(Plan& plan, const nginx::Fleet& fleet, const config::HostConfig& config) {
+  for (auto& wanted : plan.wanted)
+    if (wanted.mode == "auto" && wanted.why_not.empty() && fleet.balanced(wanted.site))
+      wanted.why_not = "TLS ends at the balancers of its fleet";
+  if (!fleet.balances())
+    return;
+  for (const auto& site : fleet.sites) {
+    if (plan.unknown.contains(site.site) ||
+        std::ranges::find(plan.wanted, site.site, &Wanted::site) != plan.wanted.end())
+      continue; // it is deployed here, and no other server has its names
+    Wanted wanted{.id = site.site,
+        .site = site.site,
+        .release = join(site.names, " "),
+        .names = site.names,
+        .profile = config::profile_of({}, config.tls)};
+    wanted.why_not = why_not_ours(wanted, config.tls);
+    fit(wanted);
+    plan.wanted.push_back(std::move(wanted));
+  }
+}
+
 } // namespace
 
 std::vector<Wanted> wanted_of(const config::Site& site, const std::string& release, os::Disk& disk,
@@ -115,8 +137,8 @@ std::vector<control::PlainName> plain_names(const config::Site& site, std::strin
   return plain;
 }
 
-Result<Plan> make_plan(
-    store::Store& store, os::Disk& disk, const os::Paths& paths, const config::HostConfig& config) {
+Result<Plan> make_plan(store::Store& store, os::Disk& disk, const os::Paths& paths,
+    const config::HostConfig& config, const nginx::Fleet& fleet) {
   Plan plan;
   for (const auto& row : TRY(store.sites())) {
     if (row.live.empty())
@@ -132,6 +154,7 @@ Result<Plan> make_plan(
     std::ranges::move(
         wanted_of(*site, row.live, disk, paths, config), std::back_inserter(plan.wanted));
   }
+  add_balanced(plan, fleet, config);
   add_host(plan, config);
   return plan;
 }

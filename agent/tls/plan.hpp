@@ -5,6 +5,7 @@
 #include "config/host.hpp"
 #include "config/site.hpp"
 #include "control/certificate.hpp"
+#include "nginx/balance.hpp"
 #include "os/disk.hpp"
 #include "os/paths.hpp"
 #include "store/store.hpp"
@@ -37,7 +38,8 @@ struct Plan {
   std::vector<Wanted> wanted;
   std::set<std::string> unknown; // sites whose files cannot be read: nothing of theirs is changed
 };
-Result<Plan> make_plan(
-    store::Store& store, os::Disk& disk, const os::Paths& paths, const config::HostConfig& config);
+// A balancer has one for each site that it balances; its hosts ask no CA for those.
+Result<Plan> make_plan(store::Store& store, os::Disk& disk, const os::Paths& paths,
+    const config::HostConfig& config, const nginx::Fleet& fleet = {});
 
 } // namespace chillbox::tls

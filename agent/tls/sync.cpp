@@ -23,7 +23,8 @@ bool same_names(std::vector<std::string> a, std::vector<std::string> b) {
 
 void Certificates::sync() {
   m_seen = m_host.store.sites_changed();
-  const auto plan = make_plan(m_host.store, m_host.disk, m_host.paths, m_host.config);
+  const auto plan =
+      make_plan(m_host.store, m_host.disk, m_host.paths, m_host.config, m_host.parts.fleet());
   auto rows = m_host.store.certificates();
   if (!plan || !rows)
     return log::error(cat("tls: ", plan ? rows.error().message : plan.error().message));

@@ -65,3 +65,26 @@ TEST_CASE("[fault-883] a roster with what could be more than a name and an addre
   CHECK(!parse_roster("[]"));
   CHECK(!parse_roster(std::string(40'000, ' ')));
 }
+
+TEST_CASE("a roster from before there were balanced sites has none; names and sites of one are there once") {
+  CHECK(parse_roster(R"({"fleet":"shop","epoch":1,"hosts":[]})").value().balanced.empty());
+  auto roster = shop();
+  roster.balanced = {{"hello", {"hello.example"}, 5}, {"docs", {"docs.example"}, 0}};
+  CHECK(parse_roster(roster_text(roster)).value().balanced == roster.balanced);
+  CHECK_FALSE(roster.hosts[0].balances());
+  roster.hosts[0].roles = {"web", "balancer"};
+  CHECK(roster.hosts[0].balances());
+  const auto with = [](const BalancedSite& one) {
+    auto other = shop();
+    other.balanced = {{"hello", {"hello.example"}, 0}, one};
+    return refused(other);
+  };
+  CHECK(with({"docs", {"docs.example"}, 0}) == "taken");
+  CHECK(with({"hello", {"docs.example"}, 0}) == "roster: 'hello' is balanced twice");
+  CHECK(with({"docs", {"hello.example"}, 0}) ==
+      "roster: two balanced sites have the host name hello.example");
+  CHECK(with({"docs", {}, 0}) == "roster: balanced 'docs': 0 host names, it takes 1 to 100");
+  for (const char* name : {"", "x;", "{", "A.example", "a b", "x:1", "$host"})
+    CHECK(with({"docs", {name}, 0}) != "taken");
+  CHECK(with({"../x", {"x.example"}, 0}) != "taken");
+}

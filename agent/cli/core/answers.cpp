@@ -2,6 +2,7 @@
 #include "cli/core/host_answers.hpp"
 
 #include "control/backups_table.hpp"
+#include "control/fleet_table.hpp"
 #include "control/members.hpp"
 
 namespace chillbox::cli {
@@ -216,7 +217,8 @@ constexpr auto table(const FleetRow*) {
 constexpr auto table(const FleetReport*) {
   return message("fleet", "", Member{"fleet", &FleetReport::fleet, ""},
       Member{"epoch", &FleetReport::epoch, "of the roster as it is on this laptop"},
-      Member{"hosts", &FleetReport::hosts, "in their order"});
+      Member{"hosts", &FleetReport::hosts, "in their order"},
+      Member{"balanced", &FleetReport::balanced, "sites whose visitors its balancers take"});
 }
 
 constexpr auto table(const ExportedSite*) {

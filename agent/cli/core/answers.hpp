@@ -151,6 +151,7 @@ struct FleetReport { // of all its hosts
   std::string fleet;
   uint64_t epoch = 0;
   std::vector<FleetRow> hosts;
+  std::vector<control::BalancedSite> balanced;
 };
 struct Opened {
   std::string site, url;

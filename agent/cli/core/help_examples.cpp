@@ -34,6 +34,7 @@ constexpr std::array k_examples{
     Row{"fleet init",
         "chillboxctl fleet init engine --name shop --members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3"},
     Row{"fleet remove", "chillboxctl fleet remove web2"},
+    Row{"fleet balance", "chillboxctl fleet balance hello --names hello.example,www.hello.example"},
     Row{"fleet rotate", "chillboxctl fleet rotate"},
     Row{"fleet push", "chillboxctl fleet push"},
     Row{"fleet status", "chillboxctl fleet status --json"},

@@ -129,7 +129,7 @@ const control::Facts* facts_of(const FactsOf& facts, const std::string& host) {
 }
 
 FleetReport report_of(const Roster& roster) {
-  FleetReport report{roster.fleet, roster.epoch, {}};
+  FleetReport report{roster.fleet, roster.epoch, {}, roster.balanced};
   for (const auto& host : roster.hosts)
     report.hosts.push_back({.host = host.name,
         .address = host.address,
@@ -155,6 +155,8 @@ void print_report(Call& call, const FleetReport& report) {
         join(host.sites, ", "), printable(host.message, 500)});
   call.terminal.print(cat("fleet ", report.fleet, ", epoch ", report.epoch));
   print_table(call.terminal, table, "no host is left");
+  for (const auto& site : report.balanced)
+    call.terminal.print(cat("balanced: ", site.site, " (", join(site.names, ", "), ")"));
 }
 
 Result<void> send_roster(Call& call, const Places& places, const RosterFile& file,

@@ -1,6 +1,6 @@
-// fleet add, remove, rotate, push, status, show: which hosts serve the same sites, in an order, as
-// a roster that is signed here and that each of them keeps (laptop/fleet_roster.hpp); fleet take:
-// what is run there for it.
+// fleet add, remove, balance, rotate, push, status, show: which hosts serve the same sites, in an
+// order, as a roster that is signed here and that each of them keeps (laptop/fleet_roster.hpp);
+// fleet take: what is run there for it.
 #include "cli/core/answer_table.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
@@ -10,6 +10,8 @@
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"
+#include "config/validators.hpp"
+#include "nginx/balance.hpp"
 
 #include <algorithm>
 #include <array>
@@ -41,6 +43,16 @@ constexpr std::array k_fleet_add_options{
 constexpr std::array k_fleet_remove_options{
     Option{"NAME", ArgKind::list, "", "as `fleet show` names them, with commas between"},
     k_fenced,
+    k_roster,
+    k_sign_with,
+    k_passphrase_fd,
+};
+constexpr std::array k_fleet_balance_options{
+    Option{"SITE", ArgKind::text, "", "name of the site"},
+    Option{"--names", ArgKind::list, "NAME[,..]",
+        "its host names, all of them; without it the balancers let it go"},
+    Option{"--body-max", ArgKind::text, "SIZE",
+        "the largest request that they take for it (default: 32M)"},
     k_roster,
     k_sign_with,
     k_passphrase_fd,
@@ -88,6 +100,22 @@ Result<void> put(Call& call, const Places& places, Roster& roster, const FactsOf
   return {};
 }
 
+// A copy of what hosts will look at, so that it is known here what they would refuse.
+Result<void> check_traffic(const Roster& roster) {
+  const auto is_balancer = [](const FleetHost& host) { return host.balances(); };
+  if (roster.balanced.empty())
+    return {};
+  if (std::ranges::none_of(roster.hosts, is_balancer))
+    return fail(Code::conflict,
+        cat("fleet '", roster.fleet,
+            "' has no balancer: chillboxctl fleet add NAME --roles balancer"));
+  if (std::ranges::all_of(roster.hosts, is_balancer))
+    return fail(Code::conflict,
+        cat("fleet '", roster.fleet, "' has balancers, and no other host for their visitors"));
+  (void)TRY(nginx::fleet_of(roster, roster.hosts.front()));
+  return {};
+}
+
 Result<void> run_fleet_add(Call& call) {
   const Places places = Places::find();
   const auto names = call.args.list("NAME");
@@ -99,7 +127,7 @@ Result<void> run_fleet_add(Call& call) {
           .edit = [&](Roster& roster, const FactsOf& facts) -> Result<void> {
             for (size_t i = 0; i < names.size(); ++i)
               TRY(put(call, places, roster, facts, names[i], i));
-            return {};
+            return check_traffic(roster);
           },
           .fenced = call.args.has("fenced")});
 }
@@ -116,9 +144,39 @@ Result<void> run_fleet_remove(Call& call) {
                 return fail(Code::not_found,
                     cat("fleet '", roster.fleet, "' has no host '", printable(name, 80),
                         "': chillboxctl fleet show"));
-            return {};
+            return check_traffic(roster);
           },
           .fenced = call.args.has("fenced")});
+}
+
+Result<void> run_fleet_balance(Call& call) {
+  const Places places = Places::find();
+  control::BalancedSite site{.site = call.args.text("SITE"), .names = call.args.list("names")};
+  (void)TRY_IN("SITE", SiteName::parse(site.site));
+  if (call.args.has("body-max")) {
+    const auto size = config::parse_size(call.args.text("body-max"));
+    if (!size)
+      return fail(Code::usage, "--body-max: such as 64M or 2G");
+    site.body_max = *size;
+  }
+  return change_roster(call, places, roster_file(call, places),
+      {.fleet = {}, .more = {}, .edit = [&](Roster& roster, const FactsOf&) -> Result<void> {
+         const auto known =
+             std::ranges::find(roster.balanced, site.site, &control::BalancedSite::site);
+         if (site.names.empty() && known == roster.balanced.end())
+           return fail(Code::not_found,
+               cat("no balancer of fleet '", roster.fleet, "' takes visitors of '",
+                   printable(site.site, 80), "': --names with its host names makes them do so"));
+         if (site.names.empty())
+           roster.balanced.erase(known);
+         else if (known == roster.balanced.end())
+           roster.balanced.push_back(site);
+         else
+           *known = site;
+         TRY(check_traffic(roster));
+         (void)TRY(control::parse_roster(control::roster_text(roster)));
+         return {};
+       }});
 }
 
 // A host that does not answer keeps what is known of it.
@@ -211,6 +269,9 @@ extern constinit const Verb k_fleet_add{"fleet add", Group::laptop, Where::lapto
     "make hosts a fleet, or put them into it", k_fleet_add_options, run_fleet_add};
 extern constinit const Verb k_fleet_remove{"fleet remove", Group::laptop, Where::laptop,
     "take hosts out of the fleet", k_fleet_remove_options, run_fleet_remove};
+extern constinit const Verb k_fleet_balance{"fleet balance", Group::laptop, Where::laptop,
+    "have the fleet's balancers take the visitors of a site, or let it go", k_fleet_balance_options,
+    run_fleet_balance};
 extern constinit const Verb k_fleet_rotate{"fleet rotate", Group::laptop, Where::laptop,
     "take the hosts' keys as they are now, and sign the roster again", k_fleet_rotate_options,
     run_fleet_rotate};
