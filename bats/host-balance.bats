@@ -332,6 +332,11 @@ for word in b"one", b"two":
     [ "$(visit /page)" = page ]
 }
 
+@test "[attack-G55] what comes from the balancer's own machine is believed, so that nothing else is deployed there" {
+    answer=$(of_balancer -H 'X-Forwarded-For: 192.0.2.66' "http://$(wire_address 2)/")
+    [[ "$answer" == *'x-forwarded-for: 192.0.2.66'* ]]
+}
+
 @test "[attack-G53] a host that is removed from the fleet gets no visitor, and believes its balancers no more" {
     run -0 fleet remove web2
     [ "$(answered 6)" = "$(name_of 1)=6" ]

@@ -50,8 +50,10 @@ TEST_CASE("a balancer passes on to the hosts that are none, and each host believ
   CHECK_FALSE(has(text, "non_idempotent"));
   CHECK_FALSE(has(text, "set_real_ip_from"));
   CHECK_FALSE(has(of_web, "chillbox_balanced_"));
-  CHECK(has(of_web, "real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\nset_real_ip_from 10.0.0.9;\n"));
-  CHECK(has(of_web, "geo $realip_remote_addr $chillbox_balanced {\n  default 0;\n  10.0.0.9 1;\n}"));
+  CHECK(has(of_web,
+      "real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\nset_real_ip_from 10.0.0.9;\n"));
+  CHECK(
+      has(of_web, "geo $realip_remote_addr $chillbox_balanced {\n  default 0;\n  10.0.0.9 1;\n}"));
   CHECK(has(of_web, "geo $realip_remote_addr $chillbox_trusted {\n  default 0;\n  10.0.0.9 1;\n}"));
 }
 
@@ -102,7 +104,8 @@ TEST_CASE("IPv6 addresses are in brackets where NGINX wants them, and nowhere el
   roster.hosts[0].address = "fd00::1";
   roster.hosts[1].address = "fd00::2";
   roster.hosts[2].address = "fd00::9";
-  CHECK(has(at(fleet_at(roster, 2), true), "  server [fd00::2]:80 max_fails=1 fail_timeout=10s;\n"));
+  CHECK(
+      has(at(fleet_at(roster, 2), true), "  server [fd00::2]:80 max_fails=1 fail_timeout=10s;\n"));
   CHECK(has(at(fleet_at(roster, 2), true), "proxy_bind [fd00::9];"));
   CHECK(has(at(fleet_at(roster, 0), true), "set_real_ip_from fd00::9;"));
 }
