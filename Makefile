@@ -67,7 +67,7 @@ DEPS_TESTS := $(BUILD)/.deps-tests
 ROOMS_TESTED ?= $(ROOMS)
 TESTS := $(foreach room,$(ROOMS_TESTED),$(if $(wildcard tests/$(room)/*_test.cpp),$(BUILD)/test-$(room)))
 
-.PHONY: help all deps build test unit unit-programs demo demo-fleet lint bench install clean
+.PHONY: help all deps build test unit unit-programs demo demo-fleet fleet-load lint bench install clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -191,6 +191,10 @@ demo: build ## play the whole story on a host in a box, with real output (KEEP=1
 	@sh .ci/deps box test
 	@[ "$$(id -u)" -eq 0 ] || echo 'demo: a host in a box needs root: it is asked for now'
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) KEEP=$(KEEP) sh tests/host/demo
+
+fleet-load: build ## send 100,000 requests through a balancer, over 20 rollouts and 5 drained reboots of hosts: none is lost
+	@sh .ci/deps box test
+	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) bats --filter-tags slow bats/host-balance.bats
 
 demo-fleet: build ## play the story of two hosts that serve one site, in two boxes
 	@sh .ci/deps box test

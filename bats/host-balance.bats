@@ -95,14 +95,16 @@ answered() { # COUNT [OPTION...]
 }
 name_of() { on "$1" in_box hostname; }
 generation() { on "$1" in_box curl -s -H 'Host: generation.chillbox.invalid' http://127.0.0.1/generation; }
-# load SECONDS OUT: visitors who get pages and post, one after the other in eight lanes; OUT has a line for each answer that is not good
+# load SECONDS OUT: visitors who get pages and post, one after the other in eight lanes, so long or until OUT.end exists; OUT has a line with how many were
+# sent, GETs and POSTs, and one for each answer that is not good
 load() {
-    box net "$WEB1" -- python3 -ISB - "$1" "$BALANCER" >"$2" <<'P'
+    rm -f "$2.end"
+    box net "$WEB1" -- python3 -ISB - "$1" "$BALANCER" "$2.end" >"$2" <<'P'
 import http.client, os, sys, threading, time
 end, address, lock, bad, sent = time.monotonic() + float(sys.argv[1]), sys.argv[2], threading.Lock(), [], [0, 0]
 def lane(number):
     n = 0
-    while time.monotonic() < end:
+    while time.monotonic() < end and not (n % 20 == 0 and os.path.exists(sys.argv[3])):
         n += 1
         post = n % 4 == 0
         try:
@@ -362,6 +364,33 @@ for word in b"one", b"two":
     [ "$(as thief.example /)" = stolen ]
     [ "$(visit /page)" = page ]
     run -0 fleet balance other
+}
+
+# bats test_tags=slow
+@test "20 rollouts and 5 drained reboots lose none of 100,000 requests (make fleet-load)" {
+    fleet add web1 --name shop --address 10.77.0.1
+    fleet add web2 --address 10.77.0.2
+    fleet add web3 --roles balancer
+    laptop chillboxctl rollout run -y
+    run -0 fleet balance hello --names hello.example
+    load 1200 "$LAPTOP/load" 3>&- &
+    loading=$!
+    for number in $(seq 20); do
+        edit_site ".version = \"2.$number.0\""
+        run -0 laptop chillboxctl rollout run -y
+        [ $((number % 4)) = 0 ] || continue
+        on 2 ctl drain --wait 1s
+        box reboot "$WEB2"
+        on 2 unlock
+        on 2 ctl undrain
+    done
+    sleep "${FLEET_LOAD_MORE:-20}"
+    touch "$LAPTOP/load.end"
+    wait "$loading"
+    printf '# GET, POST: %s\n' "$(head -n 1 "$LAPTOP/load")" >&3
+    loses_nothing "$LAPTOP/load"
+    [ "$(awk 'NR == 1 { print ($2 + $3 >= 100000) }' "$LAPTOP/load")" = 1 ]
+    [ -z "$(executed_twice)" ]
 }
 
 @test "what is no longer balanced is no longer served" {

@@ -68,15 +68,18 @@ page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
     page_runs howto-work-in-a-team.md
 }
 
-@test "docs/howto-fleet.md: two hosts become a fleet, get a site, and hand over what runs once" {
+@test "docs/howto-fleet.md: two hosts become a fleet, get a site and a balancer, and hand over what runs once" {
     bare
     first=$HOST
     box_up HOST
     export BOX_WEB2=$HOST
+    box_up HOST
+    export BOX_FRONT=$HOST
     HOST=$first
-    "$ROOT/tests/host/wire" "$HOST" "$BOX_WEB2"
+    "$ROOT/tests/host/wire" "$HOST" "$BOX_WEB2" "$BOX_FRONT"
     page_runs howto-fleet.md
     box down "$BOX_WEB2"
+    box down "$BOX_FRONT"
 }
 
 @test "docs/howto-backups.md: data are stored, proven, and restored with age, minisign, zstd and tar alone" {

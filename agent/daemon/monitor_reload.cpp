@@ -38,7 +38,7 @@ Result<void> Monitor::traffic() {
   if (m_host.paths.testing() && m_host.config.nginx_dir.empty())
     return {};
   TRY(m_nginx.install_fleet(rollout::traffic_of(m_host)));
-  m_certificates.refresh();
+  m_certificates.fleet_changed();
   return {};
 }
 

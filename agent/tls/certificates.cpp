@@ -88,8 +88,11 @@ void Certificates::begin() {
 }
 
 void Certificates::refresh() {
-  if (m_host.store.sites_changed() == m_seen)
-    return;
+  if (m_host.store.sites_changed() != m_seen)
+    fleet_changed();
+}
+
+void Certificates::fleet_changed() {
   const std::lock_guard lock(m_mutex);
   m_refresh = true;
   m_wake.notify_all();

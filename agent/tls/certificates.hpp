@@ -66,9 +66,10 @@ public:
   // Before NGINX is reloaded or started: files that are damaged are made good again, and NGINX is
   // not told of those that cannot be.
   void repair();
-  void begin();    // starts the thread
-  void refresh();  // something was written to the store; cheap, returns at once
-  void unlocked(); // keys in memory can be opened
+  void begin();         // starts the thread
+  void refresh();       // something was written to the store; cheap, returns at once
+  void fleet_changed(); // so is what is balanced here
+  void unlocked();      // keys in memory can be opened
   void ask_to_stop();
   void stop(); // what runs is ended, within a second; the next start goes on from there
 

@@ -265,6 +265,40 @@ TEST_CASE("a site that no longer brings its certificate gets one of its own, and
   }
 }
 
+TEST_CASE("a balancer has certificates for what it balances, and lets them go; a host of the fleet asks no CA") {
+  TlsHost host;
+  host.fleet = {.balancers = {},
+      .address = "10.0.0.9",
+      .hosts = {"10.0.0.1"},
+      .sites = {{"shop", {"shop.example", "www.shop.example"}, 0}}};
+  for (const char* name : {"shop.example", "www.shop.example", "www2.shop.example"})
+    host.engine.world.a[name] = {"192.0.2.1"};
+  host.certificates->fleet_changed();
+  host.certificates->tick();
+  host.pass(60'000);
+  CHECK(host.state("shop") == "valid");
+  CHECK(host.texts["shop"].names == std::vector<std::string>{"shop.example", "www.shop.example"});
+  host.fleet.sites[0].names.push_back("www2.shop.example");
+  host.certificates->fleet_changed();
+  host.pass(k_day);
+  CHECK(host.texts["shop"].names.size() == 3);
+  host.fleet = {};
+  host.certificates->fleet_changed();
+  host.certificates->tick();
+  CHECK(host.state("shop") == "off");
+  CHECK(host.texts["shop"].certificate.empty());
+  // And a host: what it asked a CA for before is served, and asked for no more.
+  const int before = host.orders_ever();
+  host.fleet = {.balancers = {"10.0.0.9"},
+      .address = "",
+      .hosts = {"10.0.0.1"},
+      .sites = {{"blog", {"blog.example"}, 0}}};
+  host.deploy({"blog.example"});
+  host.pass(10 * k_day);
+  CHECK(host.orders_ever() == before);
+  CHECK(host.record().facts.problem == "TLS ends at the balancers of its fleet");
+}
+
 TEST_CASE("the administrator's own files are served as they are") {
   TlsHost host;
   Authority ca("Own CA");

@@ -294,6 +294,7 @@ public:
       load();
       return {};
     };
+    parts.fleet = [this] { return fleet; };
     parts.takes = [this](const std::string&) { return takes; };
     parts.open_sealed = [this](const std::string& sealed) -> Result<SecretString> {
       if (locked)
@@ -429,6 +430,7 @@ public:
   std::optional<crypto::AgeIdentity> identity;
   std::unique_ptr<store::Store> store;
   std::unique_ptr<tls::Certificates> certificates;
+  nginx::Fleet fleet;
   std::map<std::string, nginx::SiteTls> texts;
   std::map<std::string, std::string> loaded;
   std::vector<std::string> tested, events;
