@@ -35,6 +35,7 @@ constexpr std::array k_examples{
         "chillboxctl fleet init engine --name shop --members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3"},
     Row{"fleet remove", "chillboxctl fleet remove web2"},
     Row{"fleet balance", "chillboxctl fleet balance hello --names hello.example,www.hello.example"},
+    Row{"fleet dns", "chillboxctl fleet dns hello.example --to web1=192.0.2.1,web2=192.0.2.2"},
     Row{"fleet rotate", "chillboxctl fleet rotate"},
     Row{"fleet push", "chillboxctl fleet push"},
     Row{"fleet status", "chillboxctl fleet status --json"},

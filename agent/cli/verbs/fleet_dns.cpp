@@ -1,0 +1,106 @@
+// fleet dns: names lead to these hosts of the fleet, by the program failover/rfc2136 (DNS updates),
+// which runs here. It knows no zone, and no host; the fence is the epoch of the roster: a laptop
+// with an older one is refused by what stands in the zone.
+#include "cli/core/options.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/laptop/fleet_roster.hpp"
+#include "cli/pack/collect.hpp"
+#include "cli/pack/kinds.hpp"
+
+#include "base/text.hpp"
+#include "config/network.hpp"
+#include "config/site.hpp"
+#include "os/runner.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_fleet_dns_options{
+    Option{"NAME", ArgKind::list, "", "host names of DNS, with commas between"},
+    Option{"--to", ArgKind::list, "HOST[=ADDRESS][,..]",
+        "hosts of the fleet (required), with their addresses for visitors (default: those of the "
+        "roster)"},
+    Option{"--settings", ArgKind::text, "FILE",
+        "the name server and its key (default: config/chillbox/dns in your home)"},
+    Option{"--file", ArgKind::text, "FILE",
+        "the signed roster (default: config/chillbox/fleet.json in your home)"},
+};
+
+Result<std::string> address_of(const control::Roster& roster, const std::string& word) {
+  const auto at = word.find('=');
+  const std::string name = word.substr(0, at);
+  const auto host = std::ranges::find(roster.hosts, name, &control::FleetHost::name);
+  if (host == roster.hosts.end())
+    return fail(Code::not_found,
+        cat("fleet '", roster.fleet, "' has no host '", printable(name, 80),
+            "': chillboxctl fleet show"));
+  const std::string address = at == std::string::npos ? host->address : word.substr(at + 1);
+  if (address.find('/') != std::string::npos || !config::Network::parse(address))
+    return fail(Code::usage,
+        cat("--to ", name, ": '", printable(address, 100), "' is no IP address: --to ", name,
+            "=ADDRESS"));
+  return address;
+}
+
+Result<void> check_settings(const std::string& file) {
+  struct stat st{};
+  if (::stat(file.c_str(), &st) != 0)
+    return fail(Code::not_found,
+        cat("no name server is known: write the lines server ADDRESS, key FILE, zone NAME to ",
+            file, ", with mode 0600"));
+  if ((st.st_mode & 077) != 0)
+    return fail(Code::denied, cat(file, " can be read by others: chmod 0600 ", file));
+  return {};
+}
+
+// What failover/rfc2136 says by its exit code (chillbox-hooks(7)).
+Code code_of(int exit) {
+  switch (exit) {
+  case 2: return Code::usage;
+  case 3: return Code::not_found;
+  case 4:
+  case 5: return Code::conflict;
+  default: return Code::failure;
+  }
+}
+
+Result<void> run_fleet_dns(Call& call) {
+  const Places places = Places::find();
+  const auto file = TRY(read_roster(call.args.text("file", places.config + "/fleet.json")));
+  const std::string settings = call.args.text("settings", places.config + "/dns");
+  TRY(check_settings(settings));
+  std::vector<std::string> addresses;
+  for (const auto& word : call.args.list("to"))
+    addresses.push_back(TRY(address_of(file.roster, word)));
+  if (addresses.empty())
+    return fail(Code::usage, "--to: the hosts that the names shall lead to");
+  for (const auto& name : call.args.list("NAME"))
+    if (!config::is_host_name(name))
+      return fail(Code::usage, cat("'", printable(name, 100), "' is no host name"));
+  const auto hooks = TRY(TemporaryDir::create());
+  TRY(write_shipped_hooks(hooks.path()));
+  for (const auto& name : call.args.list("NAME")) {
+    os::Command c;
+    c.argv = {"sh", hooks.path() + "/failover/rfc2136", "point", name + ".", file.roster.fleet,
+        std::to_string(file.roster.epoch)};
+    c.argv.insert(c.argv.end(), addresses.begin(), addresses.end());
+    c.env = {{"CHILLBOX_DNS_CREDENTIALS", settings}};
+    const auto exit = TRY(os::real_runner().run(c));
+    if (!exit.ok())
+      return fail(code_of(exit.code), printable(trim(exit.err), 500));
+    call.terminal.print(cat(name, " leads to ", join(addresses, ", ")));
+  }
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_fleet_dns{"fleet dns", Group::laptop, Where::laptop,
+    "have host names lead to these hosts of the fleet", k_fleet_dns_options, run_fleet_dns};
+
+} // namespace chillbox::cli
