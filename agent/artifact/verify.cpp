@@ -13,7 +13,7 @@ constexpr uint64_t k_max_serial = INT64_MAX; // what the store can hold
 
 struct Words {
   std::optional<std::string_view> site, fleet, version, serial, sha256, expires;
-  bool chillbox = false, secrets = false;
+  bool chillbox = false, secrets = false, rollout = false;
 };
 
 Result<void> take_flag(bool& flag, std::string_view word) {
@@ -28,6 +28,8 @@ Result<void> take_word(Words& words, std::string_view word) {
     return take_flag(words.chillbox, word);
   if (word == "secrets")
     return take_flag(words.secrets, word);
+  if (word == "rollout")
+    return take_flag(words.rollout, word);
   const auto equals = word.find('=');
   const auto key = word.substr(0, equals);
   std::optional<std::string_view>* slot = key == "site" ? &words.site
@@ -40,7 +42,7 @@ Result<void> take_word(Words& words, std::string_view word) {
   if (slot == nullptr || equals == std::string_view::npos)
     return fail(Code::denied,
         cat("trusted comment: '", printable(word, 40),
-            "' is not one of chillbox, secrets, site=, fleet=, version=, serial=, ",
+            "' is not one of chillbox, secrets, rollout, site=, fleet=, version=, serial=, ",
             "sha256=, expires= (one space between)"));
   if (*slot)
     return fail(Code::denied, cat("trusted comment: '", key, "=' twice"));
@@ -63,15 +65,16 @@ Result<uint64_t> number(std::string_view key, std::string_view text) {
   return *n;
 }
 
-std::string_view kind_of(bool secrets, bool fleet) {
-  return fleet ? "a roster" : secrets ? "a secret set" : "a release";
+template <class T> std::string_view kind_of(const T& of) {
+  return of.fleet  ? "a roster"
+      : of.rollout ? "the order of a rollout"
+      : of.secrets ? "a secret set"
+                   : "a release";
 }
 
 Result<void> check_what(const Statement& s, const Expected& wanted) {
-  if (s.secrets != wanted.secrets || s.fleet != wanted.fleet)
-    return fail(Code::denied,
-        cat("signed as ", kind_of(s.secrets, s.fleet), ", wanted ",
-            kind_of(wanted.secrets, wanted.fleet)));
+  if (kind_of(s) != kind_of(wanted))
+    return fail(Code::denied, cat("signed as ", kind_of(s), ", wanted ", kind_of(wanted)));
   if (s.site != wanted.site)
     return fail(Code::denied,
         cat("signed for ", s.fleet ? "fleet" : "site", " '", s.site.str(), "', wanted '",
@@ -105,6 +108,10 @@ Result<void> check_fresh(const Statement& s, const Expected& wanted) {
     return fail(Code::denied,
         cat("epoch ", s.serial, " is ", s.serial - installed, " above ", installed,
             ", the limit is ", wanted.serial_jump_max));
+  if (s.rollout && s.serial <= installed)
+    return fail(Code::denied,
+        cat("serial ", s.serial, " of this order is not newer than ", installed,
+            ", the newest that this host has seen: chillboxctl rollout run orders it again"));
   if (s.serial <= installed && !wanted.allow_downgrade)
     return fail(Code::denied,
         s.serial == installed
@@ -154,9 +161,12 @@ Result<Statement> parse_statement(std::string_view trusted_comment) {
   if (!words.chillbox)
     return fail(
         Code::denied, "trusted comment: does not say 'chillbox': signed for another purpose");
-  if (words.fleet && (words.site || words.secrets || words.version))
-    return fail(
-        Code::denied, "trusted comment: a roster has no site=, version= or secrets next to fleet=");
+  if (words.fleet && (words.site || words.secrets || words.rollout || words.version))
+    return fail(Code::denied,
+        "trusted comment: a roster has no site=, version=, secrets or rollout next to fleet=");
+  if (words.rollout && (words.secrets || words.version))
+    return fail(Code::denied,
+        "trusted comment: the order of a rollout has no version= or secrets next to it");
   auto site = TRY_IN("trusted comment",
       SiteName::parse(words.fleet ? *words.fleet : TRY(needed(words.site, "site"))));
   const auto serial = TRY(number("serial", TRY(needed(words.serial, "serial"))));
@@ -164,13 +174,14 @@ Result<Statement> parse_statement(std::string_view trusted_comment) {
   Statement statement{.site = std::move(site),
       .secrets = words.secrets,
       .fleet = words.fleet.has_value(),
+      .rollout = words.rollout,
       .version = {},
       .serial = serial,
       .sha256 = std::move(sha256),
       .expires = {}};
   if (words.secrets && words.version)
     return fail(Code::denied, "trusted comment: a secret set has no version=");
-  if (!words.secrets && !words.fleet)
+  if (kind_of(statement) == "a release")
     statement.version =
         TRY_IN("trusted comment", Version::parse(TRY(needed(words.version, "version")))).str();
   if (words.expires)
@@ -187,7 +198,9 @@ Result<Statement> stated(std::string_view signature) {
 
 std::string statement_text(const Statement& statement) {
   std::string text = cat("chillbox ", statement.fleet ? "fleet=" : "site=", statement.site.str());
-  if (!statement.fleet)
+  if (statement.rollout)
+    text += " rollout";
+  else if (!statement.fleet)
     text += statement.secrets ? " secrets" : cat(" version=", statement.version);
   text += cat(" serial=", statement.serial, " sha256=", statement.sha256.str());
   if (statement.expires)

@@ -5,8 +5,10 @@
 // The statement, minisign's trusted comment, written by `chillboxctl pack` or by hand:
 //   of a release:     chillbox site=SITE version=VERSION serial=N sha256=HEX [expires=UNIX_SECONDS]
 //   of a secret set:  chillbox site=SITE secrets serial=N sha256=HEX [expires=UNIX_SECONDS]
-// and that of a fleet's roster (control/fleet.hpp), whose epoch is the serial:
+// that of a fleet's roster (control/fleet.hpp), whose epoch is the serial:
 //   chillbox fleet=FLEET serial=N sha256=HEX [expires=UNIX_SECONDS]
+// and that of the order of a rollout (control/rollout.hpp):
+//   chillbox site=SITE rollout serial=N sha256=HEX [expires=UNIX_SECONDS]
 // Words may come in any order, each once, with one space between; an unknown word, a double or a
 // missing one is refused. A serial is 1 or more.
 #pragma once
@@ -25,8 +27,8 @@ namespace chillbox::artifact {
 
 struct Statement {
   SiteName site; // of a roster: the fleet
-  bool secrets = false, fleet = false;
-  std::string version; // "" for secrets and rosters
+  bool secrets = false, fleet = false, rollout = false;
+  std::string version; // "" for secrets, rosters and orders
   uint64_t serial = 0;
   Digest sha256;
   std::optional<int64_t> expires;
@@ -38,7 +40,7 @@ Result<Statement> stated(std::string_view signature);
 
 struct Expected {
   SiteName site; // or the fleet, with `fleet`
-  bool secrets = false, fleet = false;
+  bool secrets = false, fleet = false, rollout = false;
   std::string version; // "" : any (secrets)
   Digest sha256;
   uint64_t installed_serial = 0;

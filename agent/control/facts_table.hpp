@@ -25,7 +25,8 @@ constexpr auto table(const SiteFacts*) {
       Member{"url", &S::url, "of the main one"},
       Member{"serial", &S::serial, "the greatest that was installed of its releases, 0: none"},
       Member{"secrets_serial", &S::secrets_serial, "and of its secret sets"},
-      Member{"hold", &S::hold, "while it is held"});
+      Member{"hold", &S::hold, "while it is held"},
+      Member{"order_serial", &S::order_serial, "of the newest order of a rollout, 0: none"});
 }
 
 constexpr auto table(const Facts*) {
@@ -44,8 +45,10 @@ constexpr auto table(const Facts*) {
       Member{"sites", &Facts::sites, "those of this host"},
       Member{"site", &Facts::site, "the one that was asked about"},
       Member{"upload", &Facts::upload, "of the artifact that was asked about"},
-      Member{"fleet", &Facts::fleet, "of which the host is one"}, Member{"os", &Facts::os, ""},
-      Member{"arch", &Facts::arch, "as `uname -m` has it"},
+      Member{"fleet", &Facts::fleet, "of which the host is one"},
+      Member{"report_key", &Facts::report_key, "the host signs with it what it reports"},
+      Member{"engine", &Facts::engine, "the host reaches the fleet's engine"},
+      Member{"os", &Facts::os, ""}, Member{"arch", &Facts::arch, "as `uname -m` has it"},
       Member{"libc", &Facts::libc, "\"glibc 2.36\", \"musl 1.2\""},
       Member{"python", &Facts::python, "\"\": it has none"});
 }

@@ -22,6 +22,14 @@ bool is_address(std::string_view text) {
       });
 }
 
+// One line of base64; whether it is a key is found out by who uses it.
+bool is_key_line(std::string_view text) {
+  return text.size() <= 100 && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
+        c == '/' || c == '=';
+  });
+}
+
 Result<void> check(const FleetHost& host) {
   (void)TRY_IN("name", parse_key_name(host.name));
   if (!is_address(host.address))
@@ -30,6 +38,8 @@ Result<void> check(const FleetHost& host) {
             "' is no host name in lower case and no IP address"));
   if (!host.recipient.starts_with("age1") || host.recipient.size() > 100)
     return fail(Code::invalid, cat("host '", host.name, "': its recipient is not age1..."));
+  if (!is_key_line(host.report_key))
+    return fail(Code::invalid, cat("host '", host.name, "': its report key is none of minisign"));
   if (host.roles.size() > k_most_roles)
     return fail(Code::invalid, cat("host '", host.name, "': more than ", k_most_roles, " roles"));
   for (const auto& role : host.roles)
@@ -61,6 +71,10 @@ const FleetHost* Roster::by_recipient(std::string_view recipient) const {
   const auto found = std::ranges::find(hosts, recipient, &FleetHost::recipient);
   return found == hosts.end() ? nullptr : &*found;
 }
+const FleetHost* Roster::by_name(std::string_view name) const {
+  const auto found = std::ranges::find(hosts, name, &FleetHost::name);
+  return found == hosts.end() ? nullptr : &*found;
+}
 
 Result<Roster> parse_roster(std::string_view text) {
   auto roster =
@@ -76,8 +90,8 @@ Result<Roster> parse_roster(std::string_view text) {
   std::set<std::string> seen;
   for (const auto& host : roster.hosts) {
     TRY_IN("roster", check(host));
-    for (const auto& unique : {cat("name ", host.name), host.recipient})
-      if (!seen.insert(unique).second)
+    for (const auto& unique : {cat("name ", host.name), host.recipient, host.report_key})
+      if (!unique.empty() && !seen.insert(unique).second)
         return refuse(cat("two hosts have the same ", unique));
   }
   if (roster.balanced.size() > k_most_balanced)

@@ -21,6 +21,7 @@ struct FleetHost {
   std::string address;   // where the others reach it
   std::string recipient; // by which a host knows which one it is
   std::vector<std::string> roles;
+  std::string report_key = {}; // a minisign line, with which it signs what it reports; "": none yet
   bool operator==(const FleetHost&) const = default;
   bool balances() const;
 };
@@ -39,6 +40,7 @@ struct Roster {
   std::vector<BalancedSite> balanced;
 
   const FleetHost* by_recipient(std::string_view recipient) const;
+  const FleetHost* by_name(std::string_view name) const;
 };
 struct SignedRoster {
   std::string roster, signature;

@@ -12,7 +12,8 @@ constexpr auto table(const FleetHost*) {
       Member{"name", &H::name, "as the laptop calls it"},
       Member{"address", &H::address, "where the others reach it"},
       Member{"recipient", &H::recipient, "by which a host knows which one it is"},
-      Member{"roles", &H::roles, ""});
+      Member{"roles", &H::roles, ""},
+      Member{"report_key", &H::report_key, "it signs with it what it reports, \"\": none yet"});
 }
 
 constexpr auto table(const BalancedSite*) {

@@ -16,6 +16,7 @@
 #include "control/people_table.hpp"
 #include "control/plan_table.hpp"
 #include "control/restore_table.hpp"
+#include "control/rollout_table.hpp"
 #include "control/runs_table.hpp"
 #include "control/snapshots_table.hpp"
 #include "control/usage_table.hpp"
@@ -45,7 +46,8 @@ constexpr auto table(const Arguments*) {
       Member{"words", &A::words, ""}, Member{"streams", &A::streams, "of logs; none: all"},
       Member{"term", &A::term, ""}, Member{"person", &A::person, ""}, Member{"role", &A::role, ""},
       Member{"key", &A::key, ""}, Member{"revoke", &A::revoke, ""}, Member{"sites", &A::sites, ""},
-      Member{"ssh", &A::ssh, ""}, Member{"roster", &A::roster, "a signed one"});
+      Member{"ssh", &A::ssh, ""}, Member{"roster", &A::roster, "a signed one"},
+      Member{"order", &A::order, "of a rollout, signed"});
 }
 
 constexpr auto table(const Job*) {
@@ -254,6 +256,13 @@ CHILLBOX_MESSAGE(Drained)
 CHILLBOX_MESSAGE(Roster)
 CHILLBOX_MESSAGE(SignedRoster)
 CHILLBOX_MESSAGE(RosterTaken)
+CHILLBOX_MESSAGE(RolloutOrder)
+CHILLBOX_MESSAGE(SignedOrder)
+CHILLBOX_MESSAGE(HostReport)
+CHILLBOX_MESSAGE(SignedReport)
+CHILLBOX_MESSAGE(RolloutStop)
+CHILLBOX_MESSAGE(OrderedRollouts)
+CHILLBOX_MESSAGE(OrderTaken)
 CHILLBOX_MESSAGE(Upgraded)
 CHILLBOX_MESSAGE(HoldReleased)
 CHILLBOX_MESSAGE(JobsImported)
@@ -350,6 +359,10 @@ const std::vector<Answer>& answers() {
       {"retry", schema_of<JobAnswer>},
       {"rollback", schema_of<JobAnswer>},
       {"secrets_withdraw", schema_of<SecretsWithdrawal>},
+      {"rollout_look", schema_of<OrderedRollouts>},
+      {"rollout_resume", schema_of<Done>},
+      {"rollout_stop", schema_of<Done>},
+      {"rollout_take", schema_of<OrderTaken>},
       {"run", schema_of<RunAnswer>},
       {"run_show", schema_of<RunAnswer>},
       {"run_stop", schema_of<RunAnswer>},

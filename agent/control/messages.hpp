@@ -13,6 +13,7 @@
 #include "control/json.hpp"
 #include "control/names.hpp"
 #include "control/people.hpp"
+#include "control/rollout.hpp"
 #include "control/runs.hpp"
 
 #include <cstdint>
@@ -26,7 +27,7 @@ namespace chillbox::control {
 // --- what is asked: the arguments of every verb, of which each takes its own
 struct Arguments {
   std::optional<std::string> site, service, version, job, why, message, name, fingerprint, head,
-      sha256, signature, person, role, key, roster;
+      sha256, signature, person, role, key, roster, order;
   std::optional<uint64_t> number, serial, limit, lines, after;
   std::optional<bool> wait, follow, dry_run, no_watch, purge, with_data, during_hold,
       allow_downgrade, allow_jump, staging, newer, terminal, detach, revoke;
@@ -177,6 +178,7 @@ struct SiteFacts {
   std::string url;                         // of the first, "" : nothing is live
   uint64_t serial = 0, secrets_serial = 0; // the greatest that was installed, 0: none was
   std::optional<Hold> hold;
+  uint64_t order_serial = 0; // of the newest order of a rollout that the host has seen
 };
 struct Facts {
   std::string version, recipient, server_name; // of chillboxd
@@ -191,6 +193,8 @@ struct Facts {
   std::optional<SiteFacts> site;
   std::optional<UploadState> upload; // of the artifact that was asked about
   std::optional<FleetSeat> fleet;
+  std::string report_key; // a public key of minisign, with which the host signs what it reports
+  bool engine = false;    // it reaches the fleet's engine, so that hosts can walk a rollout
   // Of the machine, which chillboxctl adds there: "Debian GNU/Linux 12 (bookworm)", "x86_64",
   // "glibc 2.36" or "musl 1.2", "3.11.2"; "" : not there, or not known.
   std::string os, arch, libc, python;

@@ -55,6 +55,10 @@ template <> struct Names<Change> {
 template <> struct Names<Role> {
   static constexpr std::array<std::string_view, 3> names{"look", "deploy", "admin"};
 };
+template <> struct Names<HostTurn> {
+  static constexpr std::array<std::string_view, 10> names{"waiting", "staged", "begun", "live",
+      "done", "failed", "rolled_back", "stuck", "skipped-sealed", "outside"};
+};
 
 template <class E> std::string_view name_of(E value) {
   constexpr auto& names = Names<E>::names;
@@ -100,6 +104,9 @@ std::string_view name(Change change) {
 std::string_view name(Role role) {
   return name_of(role);
 }
+std::string_view name(HostTurn turn) {
+  return name_of(turn);
+}
 
 template <class E> E named(std::string_view name) {
   const auto& names = Names<E>::names;
@@ -121,6 +128,7 @@ template CertificateState named(std::string_view);
 template AlertLevel named(std::string_view);
 template Change named(std::string_view);
 template Role named(std::string_view);
+template HostTurn named(std::string_view);
 template std::span<const std::string_view> names_of<JobKind>();
 template std::span<const std::string_view> names_of<JobState>();
 template std::span<const std::string_view> names_of<EventKind>();
@@ -133,6 +141,7 @@ template std::span<const std::string_view> names_of<CertificateState>();
 template std::span<const std::string_view> names_of<AlertLevel>();
 template std::span<const std::string_view> names_of<Change>();
 template std::span<const std::string_view> names_of<Role>();
+template std::span<const std::string_view> names_of<HostTurn>();
 
 // Names that other headers have.
 template <> Slot named(std::string_view name) {

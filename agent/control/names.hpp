@@ -83,6 +83,23 @@ enum class AlertLevel { none, warning, error, expired, unknown };
 enum class Change { none, added, changed, removed, unknown };
 // Of people who come in by ssh: each may what those before it may.
 enum class Role { look, deploy, admin, unknown };
+// A host in a rollout: waiting -> staged -> begun -> live -> done, or failed; done -> rolled_back
+// or stuck, whose rollback failed. live: switched, within its bake, of the hosts' own walk alone,
+// as these two: skipped_sealed: locked when it was to begin; outside: it lost its slot meanwhile,
+// or something else was made live there.
+enum class HostTurn {
+  waiting,
+  staged,
+  begun,
+  live,
+  done,
+  failed,
+  rolled_back,
+  stuck,
+  skipped_sealed,
+  outside,
+  unknown
+};
 
 std::string_view name(JobKind kind);
 std::string_view name(JobState state);
@@ -96,6 +113,7 @@ std::string_view name(CertificateState state);
 std::string_view name(AlertLevel level);
 std::string_view name(Change change);
 std::string_view name(Role role);
+std::string_view name(HostTurn turn);
 
 // The value of that name, for the enums above and Slot; another name: unknown, or none.
 template <class E> E named(std::string_view name);

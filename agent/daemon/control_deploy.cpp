@@ -9,6 +9,7 @@
 #include "artifact/artifact_store.hpp"
 #include "artifact/trusted_keys.hpp"
 #include "artifact/verify.hpp"
+#include "backup/archive.hpp"
 #include "base/guarded.hpp"
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
@@ -18,6 +19,7 @@
 #include "rollout/acquire.hpp"
 #include "rollout/fetch.hpp"
 #include "rollout/loaded_release.hpp"
+#include "rollout/order.hpp"
 #include "rollout/plan.hpp"
 #include "rollout/roster.hpp"
 
@@ -100,6 +102,7 @@ Result<control::SiteFacts> facts_of(const Call& call, const SiteName& site) {
   facts.serial = TRY(host.store.serial(site, "site"));
   facts.secrets_serial = TRY(host.store.serial(site, "secrets"));
   facts.hold = TRY(host.store.hold(site));
+  facts.order_serial = TRY(rollout::newest_order(host, site));
   const auto row = TRY(host.store.site(site));
   const auto live = row ? TRY(host.store.release(site, row->live)) : std::nullopt;
   if (!live)
@@ -146,6 +149,9 @@ Result<control::Facts> facts(const Call& call) {
     if (may_see(call, row.site.str()))
       facts.sites.push_back(row.site.str());
   facts.fleet = rollout::seat_of(host);
+  facts.engine = call.state.monitor.rollouts.has_engine();
+  if (const auto key = backup::public_key(host.disk, host.paths))
+    facts.report_key = key->to_line();
   if (call.args.site)
     facts.site = TRY(facts_of(call, TRY(site_of(call))));
   if (call.args.sha256)

@@ -58,6 +58,13 @@ struct BackupRequests {
       const backup::Backups::Carried&, const backup::Backups::Receive&)>
       take_in = {};
 };
+struct RolloutRequests {
+  std::function<Result<control::OrderTaken>(const SiteName&, const std::string& text)> take = {};
+  std::function<Result<std::vector<control::OrderedRollout>>()> all = {};
+  std::function<Result<void>(const SiteName&, const control::RolloutStop&)> stop = {};
+  std::function<Result<void>(const SiteName&)> resume = {};
+  std::function<bool()> has_engine = [] { return false; };
+};
 struct NoticeRequests {
   std::function<void()> look = {}, refresh = {};
   std::function<Result<std::vector<control::NotifyTarget>>()> targets = {};
@@ -74,6 +81,7 @@ struct MonitorRequests {
   CertificateRequests certificates = {};
   BackupRequests backups = {};
   NoticeRequests notices = {};
+  RolloutRequests rollouts = {};
   std::function<Result<std::shared_ptr<const rollout::Facts>>()> facts = {};
   std::function<uint64_t()> series_max = {};                        // of metrics
   std::function<Result<std::vector<store::SiteHour>>()> hours = {}; // of the last week

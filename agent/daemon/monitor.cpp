@@ -67,6 +67,16 @@ BackupRequests requests_of(backup::Backups& all) {
           }};
 }
 
+RolloutRequests requests_of(Rollouts& all) {
+  return {.take = [&all](const SiteName& site,
+                      const std::string& text) { return all.take(site, text); },
+      .all = [&all] { return all.all(); },
+      .stop = [&all](const SiteName& site,
+                  const control::RolloutStop& stop) { return all.stop_site(site, stop); },
+      .resume = [&all](const SiteName& site) { return all.resume(site); },
+      .has_engine = [&all] { return all.has_engine(); }};
+}
+
 } // namespace
 
 Monitor::Monitor(
@@ -106,9 +116,9 @@ Monitor::Monitor(
             m_crontab.look();
             m_notifier.refresh(true);
           }}),
-      m_engine(m_host), m_edge(m_host.clock, m_host.config.artifact_max),
-      m_facts(m_host, m_known, fact_sources()), m_hours(m_host, m_facts),
-      m_status_pages(m_host, m_facts),
+      m_engine(m_host), m_rollouts(m_host, m_engine, [this] { m_changes.notify(); }),
+      m_edge(m_host.clock, m_host.config.artifact_max), m_facts(m_host, m_known, fact_sources()),
+      m_hours(m_host, m_facts), m_status_pages(m_host, m_facts),
       m_control_server(m_host, m_engine, m_crontab, m_changes,
           {.reload = [this] { return reload(); },
               .upgrade = [this] { return upgrade(); },
@@ -118,6 +128,7 @@ Monitor::Monitor(
               .certificates = requests_of(m_certificates),
               .backups = requests_of(m_backups),
               .notices = notice_requests(),
+              .rollouts = requests_of(m_rollouts),
               .facts = [this] { return m_facts.facts(); },
               .series_max = [this] { return m_series_max; },
               .hours = [this] { return m_hours.week(); }}),
@@ -238,6 +249,7 @@ void Monitor::check_store() {
 
 void Monitor::changed() {
   m_changes.notify();
+  m_rollouts.look();
   m_crontab.refresh();
   m_certificates.refresh();
   m_notifier.refresh();
@@ -328,6 +340,7 @@ int Monitor::timeout() {
 
 void Monitor::clear_changes() {
   m_changes.clear();
+  m_rollouts.look();
   m_status_pages.happened();
   reload_asked();
 }

@@ -14,6 +14,7 @@
 #include "daemon/metrics.hpp"
 #include "daemon/reexec.hpp"
 #include "daemon/report_page.hpp"
+#include "daemon/rollouts.hpp"
 #include "daemon/site_notices.hpp"
 #include "daemon/status_pages.hpp"
 #include "daemon/webhook_intake.hpp"
@@ -108,6 +109,7 @@ private:
   MetricsText m_metrics;
   ReportPage m_report;
   rollout::Engine m_engine; // after the crontab, which its jobs refresh
+  Rollouts m_rollouts;
   EdgeProcess m_edge;
   rollout::FactBook m_facts;
   rollout::HourBook m_hours;

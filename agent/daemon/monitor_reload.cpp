@@ -83,6 +83,7 @@ void Monitor::leave() {
   m_control_server.stop();
   m_certificates.ask_to_stop();
   m_backups.ask_to_stop();
+  m_rollouts.ask_to_stop();
 }
 
 // In this order: an unlock that is under way still needs the jobs, and a request that the edge has
@@ -93,7 +94,7 @@ bool Monitor::may_leave() {
       m_control_server.hang_up();
       m_hang_up.reset();
     }
-    if (!m_control_server.idle() || !m_engine.ask_to_stop())
+    if (!m_control_server.idle() || !m_engine.ask_to_stop() || !m_rollouts.idle())
       return false;
     m_intake->drain();
     m_drain_until = m_host.clock.mono() + k_drain_limit;

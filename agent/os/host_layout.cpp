@@ -43,6 +43,7 @@ std::vector<HostDirectory> host_directories(const Paths& paths) {
       {paths.certs(), 0755, root, always},
       {paths.state() + "/backups", 0700, root, always},
       {paths.people(), 0700, root, always},
+      {paths.rollouts(), 0700, root, always},
       {paths.ssh_home(), 0755, root, always},
       {paths.ssh_home() + "/.ssh", 0750, ssh, always},
       {paths.acme(), 0755, root, always},

@@ -33,6 +33,7 @@ struct Paths {
     return artifacts() + "/" + d.str() + ".minisig";
   }
   std::string roster() const { return state() + "/fleet.json"; }
+  std::string rollouts() const { return state() + "/rollouts"; }
   std::string secret_sets() const { return state() + "/secrets"; }
   std::string inbox() const { return state() + "/inbox"; }
   std::string wheelhouse() const { return state() + "/python"; }

@@ -110,6 +110,19 @@ nginx::Fleet traffic_of(const HostContext& host) {
   return nginx::fleet_of((*now)->roster, *(*now)->here).value_or(nginx::Fleet{});
 }
 
+Result<Fleet> fleet_of(const HostContext& host) {
+  auto now = TRY(held(host));
+  if (!now)
+    return fail(Code::not_found, "this host is of no fleet: chillboxctl fleet add");
+  const std::string of = cat("fleet '", now->roster.fleet, "': ");
+  if (!now->problem.empty())
+    return fail(Code::denied, cat(of, "its roster does not count: ", now->problem));
+  if (now->here == nullptr)
+    return fail(Code::denied, cat(of, "this host was removed from it"));
+  std::string me = now->here->name;
+  return Fleet{std::move(now->roster), std::move(me)};
+}
+
 std::optional<control::FleetSeat> seat_of(const HostContext& host) {
   const auto now = held(host);
   if (!now)

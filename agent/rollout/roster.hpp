@@ -19,6 +19,13 @@ Result<control::RosterTaken> take_roster(HostContext& host, std::string_view tex
 // What it means for this host's NGINX. Nothing without a fleet, for a host that was removed, and
 // while the roster does not count.
 nginx::Fleet traffic_of(const HostContext& host);
+// The roster, while it counts, and what it calls this host. not_found: the host is of no fleet;
+// denied: it was removed, or the roster does not count any more.
+struct Fleet {
+  control::Roster roster;
+  std::string me;
+};
+Result<Fleet> fleet_of(const HostContext& host);
 // nullopt: it is of no fleet.
 std::optional<control::FleetSeat> seat_of(const HostContext& host);
 // Where: "all", "first" or a host's name. "": here; else why not, as "runs on web1 alone, the first

@@ -79,11 +79,12 @@ TEST_CASE("[attack-Q8] [attack-Q9] each verb has what a person needs to be for i
       {"retry", Role::admin}, {"unlock", Role::admin}, {"lock", Role::admin}, {"hold", Role::admin},
       {"release_hold", Role::admin}, {"withdraw", Role::admin}, {"audit", Role::admin},
       {"people_add", Role::admin}, {"people_list", Role::admin}, {"people_remove", Role::admin},
-      {"fleet_take", Role::admin}};
+      {"fleet_take", Role::admin}, {"rollout_take", Role::deploy}, {"rollout_look", Role::look},
+      {"rollout_stop", Role::deploy}, {"rollout_resume", Role::deploy}};
   // These name no site, and their functions leave out what the person may not see, or are admins'.
   const std::set<std::string_view> filtering{"ping", "status", "sites", "jobs", "facts", "metrics",
       "plan", "unlock", "lock", "audit", "people_add", "people_list", "people_remove", "drain_host",
-      "undrain_host", "notices", "fleet_take"};
+      "undrain_host", "notices", "fleet_take", "rollout_look"};
   std::map<std::string_view, Role> there;
   std::set<std::string_view> filtered;
   for (const auto verbs : {daemon::query_verbs(), daemon::job_verbs(), daemon::admin_verbs(),

@@ -4,6 +4,7 @@
 #include "control/backups_table.hpp"
 #include "control/fleet_table.hpp"
 #include "control/members.hpp"
+#include "control/rollout_table.hpp"
 
 namespace chillbox::cli {
 
@@ -189,7 +190,7 @@ constexpr auto table(const RolloutHost*) {
   using H = RolloutHost;
   return message("rollout_host", "Where a rollout is with one host.", Member{"host", &H::host, ""},
       Member{"state", &H::state,
-          "\"waiting\", \"staged\", \"begun\", \"done\", \"failed\", \"rolled_back\" or \"stuck\""},
+          "\"waiting\", \"staged\", \"begun\", \"done\", \"failed\", \"rolled_back\" or \"stuck\"; of one that the hosts walk, \"live\", \"skipped-sealed\" or \"outside\", too"},
       Member{"before", &H::before, "the version that was live there"},
       Member{"code", &H::code, "\"\": no error"}, Member{"message", &H::message, ""},
       Member{"job", &H::job, "its id there"});
@@ -218,7 +219,8 @@ constexpr auto table(const FleetReport*) {
   return message("fleet", "", Member{"fleet", &FleetReport::fleet, ""},
       Member{"epoch", &FleetReport::epoch, "of the roster as it is on this laptop"},
       Member{"hosts", &FleetReport::hosts, "in their order"},
-      Member{"balanced", &FleetReport::balanced, "sites whose visitors its balancers take"});
+      Member{"balanced", &FleetReport::balanced, "sites whose visitors its balancers take"},
+      Member{"rollouts", &FleetReport::rollouts, "that the hosts walk, of a fleet with an engine"});
 }
 
 constexpr auto table(const ExportedSite*) {

@@ -152,6 +152,7 @@ struct FleetReport { // of all its hosts
   uint64_t epoch = 0;
   std::vector<FleetRow> hosts;
   std::vector<control::BalancedSite> balanced;
+  std::optional<std::vector<control::OrderedRollout>> rollouts = {}; // that the hosts walk
 };
 struct Opened {
   std::string site, url;

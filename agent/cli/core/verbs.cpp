@@ -23,7 +23,8 @@ extern const Verb k_keygen, k_new, k_validate, k_pack, k_secrets_pack, k_secrets
     k_report_jobs, k_report, k_top, k_notices, k_notify_add, k_notify_list, k_notify_test,
     k_notify_remove, k_notify_retry, k_notify_post, k_rollout_run, k_rollout_resume,
     k_rollout_status, k_rollout_stop, k_fleet_add, k_fleet_remove, k_fleet_balance, k_fleet_dns,
-    k_fleet_rotate, k_fleet_push, k_fleet_status, k_fleet_show, k_fleet_take, k_fleet_init;
+    k_fleet_rotate, k_fleet_push, k_fleet_status, k_fleet_show, k_fleet_take, k_fleet_init,
+    k_rollout_take, k_rollout_reports, k_rollout_halt;
 
 namespace {
 
@@ -144,6 +145,7 @@ constexpr std::array k_verbs{
     &k_report_jobs,
     &k_doctor,
     &k_ping,
+    &k_rollout_reports,
 
     &k_rollback,
     &k_undo,
@@ -153,6 +155,8 @@ constexpr std::array k_verbs{
     &k_maintenance_on,
     &k_maintenance_off,
     &k_fleet_take,
+    &k_rollout_take,
+    &k_rollout_halt,
     &k_drain,
     &k_undrain,
     &k_cron_run,

@@ -157,6 +157,18 @@ void print_report(Call& call, const FleetReport& report) {
   print_table(call.terminal, table, "no host is left");
   for (const auto& site : report.balanced)
     call.terminal.print(cat("balanced: ", site.site, " (", join(site.names, ", "), ")"));
+  for (const auto& one : report.rollouts.value_or(std::vector<control::OrderedRollout>{})) {
+    Table hosts{{"HOST", "STATE", "BEFORE", "SAYS"}, {}};
+    for (const auto& host : one.hosts)
+      hosts.rows.push_back({host.host, std::string(control::name(host.state)),
+          printable(host.before, 80), printable(host.message, 300)});
+    call.terminal.print(cat("\n", one.site, " ", one.version, ", order ", one.serial, " by ",
+        printable(one.signer, 80),
+        one.ended      ? ": ended"
+            : one.stop ? ": stopped"
+                       : ""));
+    print_table(call.terminal, hosts, "");
+  }
 }
 
 Result<void> send_roster(Call& call, const Places& places, const RosterFile& file,

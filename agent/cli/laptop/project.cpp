@@ -59,6 +59,8 @@ void read_rules(const Location& at, const Json& json, ProjectTable& out) {
       {"bake", into(&R::bake, Duration{.zero = true})},
       {"drain", into(&R::drain, Duration{.zero = true})},
       {"on_failure", into(&R::on_failure, config::Choice{{"stop", "rollback"}})},
+      {"by", into(&R::by, config::Choice{{"laptop", "hosts"}})},
+      {"deadline", into(&R::deadline, Duration{.most = std::chrono::hours(24)})},
       {"via", into(&R::via, config::Text{k_word})}};
   RolloutRules rules;
   config::read_object(at, json, k_rules, rules);

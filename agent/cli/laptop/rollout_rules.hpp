@@ -14,7 +14,9 @@ struct RolloutRules {
   std::chrono::milliseconds bake{0};  // after each batch, in which a host may still fail
   std::chrono::milliseconds drain{0}; // from drain to the switch; 0: none
   std::string on_failure = "stop";    // or "rollback"
-  std::string via;                    // s3://BUCKET[/PREFIX]; "": uploads
+  std::string by = "laptop";          // or "hosts": who walks
+  std::chrono::milliseconds deadline{std::chrono::hours(1)}; // by hosts: nobody begins after it
+  std::string via;                                           // s3://BUCKET[/PREFIX]; "": uploads
 };
 
 } // namespace chillbox::cli

@@ -9,6 +9,7 @@
 #include "cli/laptop/deploy_questions.hpp"
 #include "cli/laptop/deploy_sign.hpp"
 #include "cli/laptop/host_session.hpp"
+#include "cli/laptop/rollout_order.hpp"
 
 #include <fcntl.h>
 
@@ -25,6 +26,7 @@ public:
 
   Result<void> host(Target& target, RolledHost& host);
   Result<void> order_hosts();
+  Result<void> sign();
 
 private:
   Result<void> upload(
@@ -34,6 +36,7 @@ private:
   DeployPlan& m_plan;
   RolloutState& m_state;
   DeployLines m_lines;
+  DeployMemory::Pending m_artifact; // of the last one
 };
 
 Result<void> Stage::upload(
@@ -71,7 +74,8 @@ Result<void> Stage::host(Target& target, RolledHost& host) {
   (void)remember(
       m_plan.places, target.host.name, m_plan.site(), memory); // the next packs nothing new
   m_state.version = version.text;
-  const auto& file = memory.pending;
+  const auto& file = m_artifact = memory.pending;
+  host.facts = facts;
   host.order = TRY(signed_order(m_call, m_plan, facts, host.name, version.text, file, m_lines));
   host.path = file.path;
   host.before = facts.site->release;
@@ -102,6 +106,15 @@ Result<void> Stage::order_hosts() {
   return {};
 }
 
+Result<void> Stage::sign() {
+  if (!m_state.by_hosts())
+    return {};
+  std::vector<control::Facts> facts;
+  for (const auto& host : m_state.hosts)
+    facts.push_back(host.facts);
+  return sign_order(m_call, m_plan, m_state, facts, m_artifact);
+}
+
 } // namespace
 
 Result<void> stage_rollout(Call& call, DeployPlan& plan, RolloutState& state) {
@@ -118,7 +131,10 @@ Result<void> stage_rollout(Call& call, DeployPlan& plan, RolloutState& state) {
     }
     TRY(write_rollout(plan.places, state));
   }
-  if (const auto ordered = stage.order_hosts(); !ordered) {
+  auto ordered = stage.order_hosts();
+  if (ordered)
+    ordered = stage.sign();
+  if (!ordered) {
     call.hint = "nothing was changed on any host";
     return ordered;
   }

@@ -13,7 +13,7 @@ constexpr size_t k_max_state = 4 << 20;
 Json json_of(const RolloutRules& r) {
   return {{"canary", r.canary}, {"batch", r.batch}, {"max_unavailable", r.max_unavailable},
       {"bake_ms", r.bake.count()}, {"drain_ms", r.drain.count()}, {"on_failure", r.on_failure},
-      {"via", r.via}};
+      {"by", r.by}, {"deadline_ms", r.deadline.count()}, {"via", r.via}};
 }
 
 RolloutRules rules_in(const Json& json) {
@@ -22,7 +22,8 @@ RolloutRules rules_in(const Json& json) {
   };
   return {control::u64_or(json, "canary", 1), control::u64_or(json, "batch", 1),
       control::u64_or(json, "max_unavailable", 1), ms("bake_ms"), ms("drain_ms"),
-      control::string_or(json, "on_failure", "stop"), control::string_or(json, "via", "")};
+      control::string_or(json, "on_failure", "stop"), control::string_or(json, "by", "laptop"),
+      ms("deadline_ms"), control::string_or(json, "via", "")};
 }
 
 Json json_of(const RolledHost& h) {
@@ -62,7 +63,8 @@ Result<RolloutState> read_rollout(
   const Json json = TRY_IN(path, parse_json(TRY(text), k_max_state));
   RolloutState state{control::string_or(json, "site", ""), control::string_or(json, "env", ""),
       control::string_or(json, "version", ""), control::bool_or(json, "switching", false),
-      control::bool_or(json, "ended", false), {}, {}};
+      control::bool_or(json, "ended", false), {}, {}, control::string_or(json, "signed_order", ""),
+      control::u64_or(json, "order_serial", 0), control::bool_or(json, "taken", false)};
   if (const auto rules = json.find("rules"); rules != json.end())
     state.rules = rules_in(*rules);
   if (const auto hosts = json.find("hosts"); hosts != json.end() && hosts->is_array())
@@ -77,7 +79,8 @@ Result<void> write_rollout(const Places& places, const RolloutState& state) {
     hosts.push_back(json_of(host));
   const Json json{{"site", state.site}, {"env", state.env}, {"version", state.version},
       {"switching", state.switching}, {"ended", state.ended}, {"rules", json_of(state.rules)},
-      {"hosts", hosts}};
+      {"hosts", hosts}, {"signed_order", state.signed_order}, {"order_serial", state.order_serial},
+      {"taken", state.taken}};
   return write_own_file(rollout_file(places, state.site, state.env), dump(json) + "\n");
 }
 

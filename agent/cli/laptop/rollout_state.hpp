@@ -14,7 +14,7 @@
 
 namespace chillbox::cli {
 
-// waiting -> staged -> begun -> done | failed; done -> rolled_back | stuck (its rollback failed).
+// state: a name of control::HostTurn.
 struct RolledHost {
   std::string name; // as find_targets() takes it
   std::string state = "waiting";
@@ -23,6 +23,7 @@ struct RolledHost {
   control::Arguments order;  // with the signature for this host
   std::string path;          // of the artifact
   bool runs_command = false; // of this fleet, the release_command; not written down
+  control::Facts facts = {}; // when it was staged; not written down
   bool is(std::string_view what) const { return state == what; }
 };
 
@@ -32,6 +33,11 @@ struct RolloutState {
   bool ended = false;
   RolloutRules rules;
   std::vector<RolledHost> hosts;
+  // Of one that the hosts walk: control::SignedOrder, and whether a host has taken it.
+  std::string signed_order = {};
+  uint64_t order_serial = 0;
+  bool taken = false;
+  bool by_hosts() const { return rules.by == "hosts"; }
 };
 
 std::string rollout_file(const Places& places, const std::string& site, const std::string& env);

@@ -199,31 +199,18 @@ Result<void> Walk::roll_back(RolledHost& host) {
 
 // What all of them have now, as a code and a sentence.
 Result<void> Walk::end() {
-  const auto count = [&](std::string_view state) {
-    return std::ranges::count(m_state.hosts, state, &RolledHost::state);
-  };
-  if (count("failed") == 0) {
-    m_state.ended = true;
-    return save();
-  }
-  if (m_state.rules.on_failure == "rollback")
+  const bool good =
+      std::ranges::none_of(m_state.hosts, [](const auto& host) { return host.is("failed"); });
+  if (!good && m_state.rules.on_failure == "rollback")
     for (auto host = m_state.hosts.rbegin(); host != m_state.hosts.rend(); ++host)
       if (host->is("done"))
         TRY(roll_back(*host));
   m_state.ended = true;
   TRY(save());
-  std::vector<std::string> bad;
+  std::vector<control::HostVerdict> hosts;
   for (const auto& host : m_state.hosts)
-    if (host.is("failed"))
-      bad.push_back(cat(host.name, ": ", host.message));
-  const std::string why = printable(join(bad, "; "), 2000);
-  if (count("done") + count("stuck") > 0)
-    return fail(Code::partial,
-        cat(count("done") + count("stuck"), " of ", m_state.hosts.size(), " hosts have ",
-            m_state.version, ", the others do not; ", why));
-  if (count("rolled_back") > 0)
-    return fail(Code::rolled_back, cat("all hosts are back at what they had; ", why));
-  return fail(Code::unhealthy, cat("all hosts have what they had; ", why));
+    hosts.push_back({host.name, control::named<control::HostTurn>(host.state), host.message});
+  return control::verdict_of_hosts(m_state.version, hosts);
 }
 
 Result<void> Walk::run() {

@@ -83,6 +83,7 @@ Result<void> put(Call& call, const Places& places, Roster& roster, const FactsOf
   const bool is_new = known == roster.hosts.end();
   FleetHost host = is_new ? FleetHost{name, address_of(target.host.target), {}, {}} : *known;
   host.recipient = answer->answer->recipient;
+  host.report_key = answer->answer->report_key;
   if (call.args.has("address"))
     host.address = call.args.text("address");
   if (call.args.has("roles"))
@@ -185,8 +186,10 @@ Result<void> run_fleet_rotate(Call& call) {
   return change_roster(call, places, roster_file(call, places),
       {.fleet = {}, .more = {}, .edit = [](Roster& roster, const FactsOf& facts) -> Result<void> {
          for (auto& host : roster.hosts)
-           if (const auto* now = facts_of(facts, host.name))
+           if (const auto* now = facts_of(facts, host.name)) {
              host.recipient = now->recipient;
+             host.report_key = now->report_key;
+           }
          return {};
        }});
 }
@@ -232,6 +235,22 @@ int look(FleetRow& row, const Roster& roster, const control::Status& status) {
   return exit_code(Code::partial);
 }
 
+// What the hosts report of rollouts that they walk, by the first one that has an engine; codes as
+// `rollout run` has them.
+void add_rollouts(FleetReport& report, const std::vector<Host>& hosts, std::vector<int>& codes) {
+  for (const Host& host : hosts) {
+    const auto asked =
+        ask_hosts<control::OrderedRollouts>({host}, {"rollout", "reports", "--json"});
+    if (!asked || !asked->front().answer)
+      continue;
+    report.rollouts = asked->front().answer->rollouts;
+    for (const auto& one : *report.rollouts)
+      if (const auto verdict = control::verdict_of_rollout(one); one.ended && !verdict)
+        codes.push_back(exit_code(verdict.error().code));
+    return;
+  }
+}
+
 Result<void> run_fleet_status(Call& call) {
   const Places places = Places::find();
   const auto file = TRY(read_roster(roster_file(call, places)));
@@ -248,6 +267,7 @@ Result<void> run_fleet_status(Call& call) {
     row.message = one.message;
     codes.push_back(one.answer ? look(row, file.roster, *one.answer) : one.exit);
   }
+  add_rollouts(report, hosts, codes);
   print_report(call, report);
   call.exit = joined_exit(codes);
   return {};

@@ -5,6 +5,7 @@
 #include "cli/core/prompt.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
+#include "cli/laptop/rollout_order.hpp"
 #include "cli/laptop/rollout_run.hpp"
 #include "cli/laptop/target.hpp"
 
@@ -25,6 +26,10 @@ constexpr std::array k_rollout_run_options{
     Option{"--via", ArgKind::text, "s3://BUCKET[/PREFIX]",
         "put it into this bucket, from where the hosts fetch it"},
     Option{"--refresh", ArgKind::flag, "", "collect packages again"},
+    Option{"--by", ArgKind::text, "laptop|hosts",
+        "who brings it from host to host (default: as [rollout] says)"},
+    Option{"--detach", ArgKind::flag, "",
+        "of one that the hosts walk: end once their engine has the order"},
     k_yes,
     Option{"-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key, not your own"},
     k_expires,
@@ -67,7 +72,20 @@ void print(Call& call, const RolloutState& state) {
   print_table(call.terminal, table, "no hosts");
 }
 
+// By the hosts, if an engine of theirs has the order; this laptop only looks on.
+Result<void> look_on(Call& call, const Known& known, RolloutState& state) {
+  if (!state.taken)
+    TRY(hand_over(call, known.places, state));
+  if (call.args.has("detach"))
+    return {};
+  const auto done = follow_rollout(call, known.places, state);
+  print(call, state);
+  return done;
+}
+
 Result<void> walk(Call& call, const Known& known, RolloutState& state) {
+  if (state.by_hosts())
+    return look_on(call, known, state);
   TRY(os::real_disk().remove(rollout_stop_file(known.places, known.site, known.env)));
   const auto done = walk_rollout(call, known.places, state);
   print(call, state);
@@ -78,6 +96,12 @@ Result<void> begin(Call& call, const Known& known) {
   DeployPlan plan = TRY(plan_deploy(call));
   RolloutState state{
       plan.site(), known.env, "", false, false, plan.table.rollout.value_or(RolloutRules{}), {}};
+  if (call.args.has("by"))
+    state.rules.by = call.args.text("by");
+  if (state.rules.by != "laptop" && !state.by_hosts())
+    return fail(Code::usage, "--by is laptop or hosts");
+  if (call.args.has("detach") && !state.by_hosts())
+    return fail(Code::usage, "--detach is for a rollout that the hosts walk: --by hosts");
   if (!plan.bucket && !state.rules.via.empty())
     plan.bucket = TRY(Bucket::find(plan.places, state.rules.via));
   for (const Target& target : plan.targets)
@@ -90,8 +114,11 @@ Result<void> begin(Call& call, const Known& known) {
 Result<void> run_rollout(Call& call) {
   const Known here = TRY(known(call));
   const auto one = TRY(lock(here));
-  if (const auto old = read_rollout(here.places, here.site, here.env);
-      old && old->switching && !old->ended)
+  auto old = read_rollout(here.places, here.site, here.env);
+  if (old && old->taken && !old->ended)
+    if (const auto now = reported(here.places, *old); !now && now.error().code == Code::conflict)
+      old->ended = true; // another order took its place
+  if (old && old->switching && !old->ended)
     return fail(Code::conflict,
         "a rollout was begun and has not ended: chillboxctl rollout resume, or remove " +
             rollout_file(here.places, here.site, here.env));
@@ -109,12 +136,20 @@ Result<void> run_resume(Call& call) {
   if (!state.switching)
     return fail(Code::conflict,
         "nothing was changed on any host yet: chillboxctl rollout run begins again");
+  if (state.taken) {
+    const auto now = TRY(reported(here.places, state));
+    if (!now.ended)
+      TRY(halt_rollout(here.places, state, true));
+  }
   return walk(call, here, state);
 }
 
 Result<void> run_rollout_status(Call& call) {
   const Known here = TRY(known(call));
-  print(call, TRY(read_rollout(here.places, here.site, here.env)));
+  auto state = TRY(read_rollout(here.places, here.site, here.env));
+  if (state.taken && !state.ended)
+    (void)TRY(reported(here.places, state));
+  print(call, state);
   return {};
 }
 
@@ -123,7 +158,8 @@ Result<void> run_rollout_stop(Call& call) {
   const auto state = TRY(read_rollout(here.places, here.site, here.env));
   if (state.ended)
     return fail(Code::conflict, "it has ended");
-  TRY(write_own_file(rollout_stop_file(here.places, here.site, here.env), ""));
+  TRY(state.taken ? halt_rollout(here.places, state, false)
+                  : write_own_file(rollout_stop_file(here.places, here.site, here.env), ""));
   print(call, state);
   return {};
 }

@@ -1,0 +1,108 @@
+// The rollouts that this host walks with the others of its fleet, by orders that it finds in the
+// fleet's engine. One thread reads what the engine says is new; each site that has something to do
+// has a thread of its own (rollout_walk.hpp) for as long as that lasts. Without an engine there is
+// none.
+//
+// Nothing of the engine is authority: an order is taken only when the site's deployer signed it and
+// it is newer than all that this host has seen, and a report only when that host signed it.
+#pragma once
+
+#include "base/thread_group.hpp"
+#include "control/engine.hpp"
+#include "control/rollout.hpp"
+#include "rollout/engine.hpp"
+#include "rollout/host_context.hpp"
+#include "rollout/order.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace chillbox::daemon {
+
+inline constexpr os::Millis k_engine_wait{5'000};
+
+std::string order_key(const std::string& site);
+std::string stop_key(const control::RolloutOrder& order);
+std::string slot_key(const std::string& site, uint64_t number);
+std::string reports_key(const control::RolloutOrder& order); // the prefix
+
+class Rollouts {
+public:
+  Rollouts(rollout::HostContext& host, rollout::Engine& jobs, std::function<void()> ended)
+      : m_host(host), m_jobs(jobs), m_threads(std::move(ended)) {}
+  ~Rollouts() { stop(); }
+  Rollouts(const Rollouts&) = delete;
+  Rollouts& operator=(const Rollouts&) = delete;
+
+  // Once, after the jobs have begun. Null: this host has no engine.
+  void begin(control::Engine* engine);
+  void look(); // jobs, the lock or the configuration may have changed
+  void ask_to_stop();
+  bool idle() { return m_threads.size() == 0; }
+  void stop();
+  bool has_engine() const { return m_engine != nullptr; }
+
+  // --- for verbs; unreachable, denied, conflict as Engine::change() has them
+  // Into the engine. denied as rollout::check_order(); conflict: a newer one is there.
+  Result<control::OrderTaken> take(const SiteName& site, const std::string& text);
+  Result<std::vector<control::OrderedRollout>> all();
+  // not_found: no order of that site; conflict: it has ended.
+  Result<void> stop_site(const SiteName& site, const control::RolloutStop& stop);
+  Result<void> resume(const SiteName& site);
+
+  // --- for walks
+  struct Change {
+    uint64_t engine = 0, any = 0; // count them
+  };
+  Change changes();
+  // Until something else than that has changed, or this time (wall clock, ms) has come; 0: none.
+  void wait(const Change& since, int64_t until_ms);
+  bool stopping() const { return m_stopping; }
+  // An order that came while that site's walk had another one.
+  std::optional<rollout::TakenOrder> newer(const SiteName& site);
+  bool has_newer(const SiteName& site);
+  void took_slot();
+  void gave_slot();
+  control::Engine& engine() { return *m_engine; }
+  rollout::Engine& jobs() { return m_jobs; }
+  rollout::HostContext& host() { return m_host; }
+  struct Heard {
+    rollout::Reports reports;
+    std::optional<control::RolloutStop> stop;
+  };
+  // What a majority of the engine has; reports that do not verify are left out and recorded.
+  Result<Heard> hear(const rollout::TakenOrder& taken);
+  void record(const std::string& site, const std::string& what, const Error& error);
+
+private:
+  void follow(const std::string& prefix);
+  void read_orders();
+  void read_all();
+  Result<void> accept(const SiteName& site, const std::string& text);
+  void walk(const SiteName& site);
+  Result<rollout::OrderFile> known(const SiteName& site);
+  Result<control::OrderedRollout> row(const rollout::OrderFile& file);
+
+  rollout::HostContext& m_host;
+  rollout::Engine& m_jobs;
+  control::Engine* m_engine = nullptr;
+  std::mutex m_mutex;
+  std::condition_variable m_woken;
+  Change m_change;
+  bool m_read = false; // orders may be new
+  std::atomic<bool> m_stopping{false};
+  std::map<std::string, rollout::TakenOrder> m_newer; // by site
+  size_t m_slots = 0;                                 // that walks hold
+  std::map<std::string, bool> m_walking;
+  std::map<std::string, std::string> m_recorded; // by what it is of: the last refusal
+  ThreadGroup m_threads;                         // last: they use all of the others
+};
+
+} // namespace chillbox::daemon

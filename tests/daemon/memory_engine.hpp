@@ -1,0 +1,134 @@
+// The engine of a fleet in memory, as its header promises it; and what its owner can do.
+#pragma once
+
+#include "base/text.hpp"
+#include "control/engine.hpp"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace chillbox::test {
+
+class MemoryEngine : public control::Engine {
+public:
+  Result<control::EngineChange> change(const std::vector<control::EngineCondition>& conditions,
+      const std::vector<control::EngineWrite>& writes, std::chrono::milliseconds) override {
+    {
+      const std::lock_guard lock(m_mutex);
+      if (m_down)
+        return fail(Code::unreachable, "no majority of the engine answers");
+      for (const auto& one : conditions)
+        if (!holds(one)) {
+          const auto found = m_values.find(conditions.front().key);
+          return control::EngineChange{false, 0, found == m_values.end() ? "" : found->second.text};
+        }
+      ++m_revision;
+      for (const auto& one : writes)
+        write(one);
+    }
+    tell();
+    return control::EngineChange{true, m_revision, ""};
+  }
+  Result<std::vector<control::EngineValue>> read(
+      std::string_view prefix, std::chrono::milliseconds) override {
+    const std::lock_guard lock(m_mutex);
+    if (m_down)
+      return fail(Code::unreachable, "no majority of the engine answers");
+    std::vector<control::EngineValue> found;
+    for (const auto& [key, value] : m_values)
+      if (key.starts_with(prefix))
+        found.push_back(value);
+    return found;
+  }
+  void follow(std::string, std::function<void()> changed) override {
+    const std::lock_guard lock(m_mutex);
+    m_followers.push_back(std::move(changed));
+  }
+  void release() override {
+    const std::lock_guard lock(m_mutex);
+    ++m_released;
+  }
+
+  // --- its owner
+  void put(const std::string& key, const std::string& text) {
+    {
+      const std::lock_guard lock(m_mutex);
+      ++m_revision;
+      write({.key = key, .text = text});
+    }
+    tell();
+  }
+  void remove(const std::string& key) {
+    {
+      const std::lock_guard lock(m_mutex);
+      m_values.erase(key);
+    }
+    tell();
+  }
+  void down(bool is_down) {
+    {
+      const std::lock_guard lock(m_mutex);
+      m_down = is_down;
+    }
+    tell();
+  }
+  std::string text(const std::string& key) {
+    const std::lock_guard lock(m_mutex);
+    const auto found = m_values.find(key);
+    return found == m_values.end() ? "" : found->second.text;
+  }
+  size_t released() {
+    const std::lock_guard lock(m_mutex);
+    return m_released;
+  }
+  void forget() { // before who follows is gone
+    const std::lock_guard lock(m_mutex);
+    m_followers.clear();
+  }
+
+private:
+  bool holds(const control::EngineCondition& one) const {
+    using Kind = control::EngineCondition::Kind;
+    const auto found = m_values.find(one.key);
+    const bool there = found != m_values.end();
+    switch (one.kind) {
+    case Kind::absent: return !there;
+    case Kind::present: return there;
+    case Kind::held: return there && found->second.fence == one.fence;
+    case Kind::less: return there && found->second.text < one.text;
+    }
+    return false;
+  }
+  void write(const control::EngineWrite& one) {
+    if (one.removes) {
+      m_values.erase(one.key);
+      return;
+    }
+    auto& value = m_values[one.key];
+    if (value.fence == 0)
+      value.fence = m_revision;
+    value.key = one.key;
+    value.text = one.text;
+  }
+  void tell() {
+    std::vector<std::function<void()>> all;
+    {
+      const std::lock_guard lock(m_mutex);
+      all = m_followers;
+    }
+    for (const auto& one : all)
+      one();
+  }
+
+  std::mutex m_mutex;
+  std::map<std::string, control::EngineValue> m_values;
+  std::vector<std::function<void()>> m_followers;
+  uint64_t m_revision = 0;
+  size_t m_released = 0;
+  bool m_down = false;
+};
+
+} // namespace chillbox::test
