@@ -40,6 +40,16 @@ template <class T> Result<void> send_event(const Call& call, const T& event) {
   return control::write_frame(call.fd(), control::event_text(control::to_json(event)));
 }
 
+// Of a balancer.
+std::vector<std::string> fleet_warnings(
+    const rollout::HostContext& host, const control::Status& status) {
+  auto warnings = host.nginx.not_balanced();
+  if (host.nginx.fleet().balances() && !status.sites.empty())
+    warnings.push_back("fleet: this balancer has sites of its own, and the fleet's other hosts "
+                       "believe what these say of a visitor");
+  return warnings;
+}
+
 Result<control::Ping> ping(const Call& call) {
   control::Ping ping{
       .version = CHILLBOX_VERSION, .sealed = !call.host().vault.unsealed(), .pid = ::getpid()};
@@ -97,7 +107,10 @@ Result<control::FullStatus> status(const Call& call) {
   h.refused_uploads = count(state.monitor.refused_uploads);
   const std::lock_guard lock(state.mutex);
   if (!call.person || call.person->sites.empty()) // they may name any site
-    h.warnings = state.warnings;
+  {
+    h.warnings = fleet_warnings(host, status);
+    std::ranges::copy(state.warnings, std::back_inserter(h.warnings));
+  }
   return status;
 }
 

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "daemon/monitor.hpp"
 #include "daemon/startup.hpp"
+#include "rollout/roster.hpp"
 
 namespace chillbox::daemon {
 namespace {

@@ -158,6 +158,25 @@ std::string server(const control::BalancedSite& site, const Fleet& fleet,
       k_proxy_on, challenge_location(host, paths), locations(site), "}\n");
 }
 
+// Of a host on which a balanced site is not deployed (yet): else another default server would
+// answer. By a pattern, which every server that has the name itself goes before.
+std::string absent_sites(const Fleet& fleet, const config::HostConfig& host, bool ipv6) {
+  if (fleet.balances() || fleet.balancers.empty())
+    return {};
+  std::string names;
+  for (const auto& site : fleet.sites)
+    for (const auto& name : site.names) {
+      names += " \"~^";
+      for (const char c : name)
+        names += c == '.' ? std::string("\\.") : std::string(1, c);
+      names += "$\"";
+    }
+  return cat("# Balanced sites that are not here.\nserver {\n", listen(host, host.http_port, ipv6),
+      "  server_name", names,
+      ";\n  server_tokens off;\n  access_log off;\n  if ($chillbox_first) { return 444; }\n"
+      "  location / { return 404; }\n}\n\n");
+}
+
 } // namespace
 
 bool Fleet::balanced(std::string_view site) const {
@@ -199,7 +218,7 @@ std::string believed_balancers(const Fleet& fleet) {
 std::string balancers_text(
     const Fleet& fleet, const config::HostConfig& host, const os::Paths& paths, bool ipv6) {
   if (!fleet.balances() || fleet.sites.empty() || fleet.hosts.empty())
-    return {};
+    return absent_sites(fleet, host, ipv6);
   std::string out =
       cat(k_maps, upstream(std::string(k_all), fleet, host.http_port, " max_fails=0", paths));
   for (const auto& site : fleet.sites)
@@ -209,19 +228,22 @@ std::string balancers_text(
 }
 
 // A name that another file has keeps its server.
-Fleet without_taken(Fleet fleet, const std::vector<Directive>& directives) {
+std::vector<std::string> take_out_taken(Fleet& fleet, const std::vector<Directive>& directives) {
+  std::vector<std::string> why;
+  if (!fleet.balances())
+    return why;
   std::erase_if(fleet.sites, [&](const control::BalancedSite& site) {
     for (const auto& d : directives)
       if (d.words[0] == "server_name" && !d.file.ends_with(cat("/", k_host_file)))
         for (const auto& name : site.names)
           if (std::ranges::find(d.words, name, lower) != d.words.end()) {
-            log::warn(cat(
+            why.push_back(cat(
                 "fleet: '", site.site, "' is not balanced here: ", d.file, " has its name ", name));
             return true;
           }
     return false;
   });
-  return fleet;
+  return why;
 }
 
 void Nginx::set_fleet(Fleet fleet) {
@@ -232,6 +254,11 @@ void Nginx::set_fleet(Fleet fleet) {
 Fleet Nginx::fleet() {
   const std::scoped_lock lock(m_fleet_mutex);
   return m_fleet;
+}
+
+std::vector<std::string> Nginx::not_balanced() {
+  const std::scoped_lock lock(m_fleet_mutex);
+  return m_not_balanced;
 }
 
 Result<void> Nginx::install_fleet(const Fleet& fleet) {

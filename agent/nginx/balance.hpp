@@ -42,10 +42,10 @@ Result<Fleet> fleet_of(const control::Roster& roster, const control::FleetHost& 
 
 // For the http block of every host: who is believed, and $chillbox_first.
 std::string believed_balancers(const Fleet& fleet);
-// Of a balancer, for its http block: "" without a site.
+// For the http block: of a balancer its servers, of a host one for what is not deployed there.
 std::string balancers_text(
     const Fleet& fleet, const config::HostConfig& host, const os::Paths& paths, bool ipv6);
-// Without sites whose names a file of NGINX's has already, of which the log is told.
-Fleet without_taken(Fleet fleet, const std::vector<Directive>& directives);
+// Takes sites out of it whose names a file of NGINX's has already; why, a line for each.
+std::vector<std::string> take_out_taken(Fleet& fleet, const std::vector<Directive>& directives);
 
 } // namespace chillbox::nginx

@@ -220,7 +220,9 @@ Result<HostFacts> Nginx::host_facts() {
   facts.other_names = own_names();
   facts.build = build();
   facts.tls = TRY(has_any_certificate());
-  facts.fleet = without_taken(fleet(), directives);
+  const std::scoped_lock lock(m_fleet_mutex);
+  facts.fleet = m_fleet;
+  m_not_balanced = take_out_taken(facts.fleet, directives);
   if (has_certificate(std::string(k_host_id)))
     facts.host_name = host_name_of(m_host);
   if (!other.empty())

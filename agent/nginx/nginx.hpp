@@ -210,6 +210,7 @@ public:
   // What install_host() writes for the fleet from now on.
   void set_fleet(Fleet fleet);
   Fleet fleet();
+  std::vector<std::string> not_balanced(); // sites, each with its reason
   // The same, and NGINX serves it when this returns. What does not pass `nginx -t` is not kept.
   Result<void> install_fleet(const Fleet& fleet);
   // Returns when the new configuration serves. unhealthy: it does not, about which NGINX itself is
@@ -259,6 +260,7 @@ private:
   std::mutex m_directory_mutex, m_test_mutex, m_build_mutex, m_ticket_mutex, m_reload_mutex,
       m_facts_mutex, m_fleet_mutex;
   Fleet m_fleet;
+  std::vector<std::string> m_not_balanced;
   std::shared_ptr<std::vector<Directive>> m_first_look; // until install_host() takes it
   os::Millis m_first_at{};
   // By site: its text, and what that says.

@@ -51,6 +51,8 @@ TEST_CASE("a balancer passes on to the hosts that are none, and each host believ
   CHECK_FALSE(has(text, "set_real_ip_from"));
   CHECK_FALSE(has(of_web, "chillbox_balanced_"));
   CHECK(has(of_web,
+      "  server_name \"~^hello\\.example$\" \"~^www\\.hello\\.example$\" \"~^docs\\.example$\";\n"));
+  CHECK(has(of_web,
       "real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\nset_real_ip_from 10.0.0.9;\n"));
   CHECK(
       has(of_web, "geo $realip_remote_addr $chillbox_balanced {\n  default 0;\n  10.0.0.9 1;\n}"));
