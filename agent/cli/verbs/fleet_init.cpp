@@ -1,6 +1,7 @@
 // fleet init: makes what an etcd of the fleet's own needs (laptop/engine_files.hpp), and prints
 // what is to be done with it.
 #include "cli/core/answers.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/laptop/engine_files.hpp"
 
