@@ -100,7 +100,8 @@ send_over() { over_line "$CTL" deploy "$ARTIFACT" --to "$URL" --webhook-key "$LA
     done
     received=$(host_curl "$URL$(link status)" | jq .upload.received)
     [ "$received" -gt 500000 ]
-    [ "$(host_curl -o /dev/null -w '%{http_code}' -C $((received - 1)) -T "$ARTIFACT" -H 'expect:' "$URL$(link artifact)")" = 409 ]
+    code=$(host_curl -o "$LAPTOP/said" -w "%{http_code}" -C $((received - 1)) -T "$ARTIFACT" -H "expect:" "$URL$(link artifact)")
+    [ "$code" = 409 ] || { echo "code $code"; cat "$LAPTOP/said"; false; }
     [ "$(host_curl -o /dev/null -w '%{http_code}' -C "$received" -T "$ARTIFACT" -H 'expect:' "$URL$(link artifact)")" = 201 ]
     host_curl -N "$URL$(link events)" >/dev/null
     [[ "$(get /)" = "hello from 1.4.0" ]]

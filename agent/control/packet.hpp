@@ -39,7 +39,7 @@ enum class PacketVerb : uint16_t {
   report,  // a link (daemon/report_links.hpp); answered as metrics are
   // monitor to edge
   answer = 32, // http status (decimal), JSON body; for a hook also the Location, for upload_begin
-               // the ticket, and the inbox file's descriptor rides along
+               // the ticket, and the end of a pipe for the bytes rides along
   drain,       // -: accept no more connections, answer those that are open, end
   // monitor to vault
   unlock = 64, // identity.age, passphrase, scrypt cap (decimal)

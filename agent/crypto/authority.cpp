@@ -94,8 +94,7 @@ IssuedCertificate make_authority(const std::string& name, const Validity& validi
 
 Result<IssuedCertificate> issue_certificate(
     const IssuedCertificate& authority, const std::string& name, const Validity& validity) {
-  const Issued issuer(
-      PEM_read_bio_X509(text_bio(authority.pem).get(), nullptr, nullptr, nullptr));
+  const Issued issuer(PEM_read_bio_X509(text_bio(authority.pem).get(), nullptr, nullptr, nullptr));
   ERR_clear_error();
   const IssuedKey issuers = key_of(authority.key);
   if (!issuer || !issuers || X509_check_private_key(issuer.get(), issuers.get()) != 1)
@@ -106,7 +105,8 @@ Result<IssuedCertificate> issue_certificate(
   must(X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.get())) == 1 &&
       extend(certificate.get(), NID_basic_constraints, "critical,CA:FALSE") &&
       extend(certificate.get(), NID_key_usage, "critical,digitalSignature") &&
-      extend(certificate.get(), NID_ext_key_usage, server ? "serverAuth,clientAuth" : "clientAuth"));
+      extend(
+          certificate.get(), NID_ext_key_usage, server ? "serverAuth,clientAuth" : "clientAuth"));
   if (!extend(certificate.get(), NID_subject_alt_name, "critical," + name))
     return fail(Code::invalid, cat("'", printable(name, 80), "' cannot be named in a certificate"));
   must(X509_sign(certificate.get(), issuers.get(), sha256()) > 0);

@@ -34,7 +34,7 @@ void WebhookIntake::show_report(const control::PacketView& packet) {
 
 // Beside the loop, which webhooks wait for.
 void WebhookIntake::lend(const Asker& asker, std::string_view what, SharedText make) {
-  const auto started = m_copies.start(what, [this, asker, make = std::move(make)] {
+  const auto started = m_threads.start(what, [this, asker, make = std::move(make)] {
     const auto text = make();
     const auto file = text ? os::memory_file(**text) : Result<Fd>(std::unexpected(text.error()));
     if (!file)

@@ -5,7 +5,7 @@
 //
 // Bounded: so many of one sender, for so long after their last byte; their bytes count as uploads
 // do (limits.uploads_max), and they are the first to go when others need the room. They do not
-// outlive the daemon.
+// outlive the daemon. Any thread.
 #pragma once
 
 #include "os/clock.hpp"
@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -43,6 +44,9 @@ public:
 private:
   using Key = std::pair<std::string, std::string>; // sender, digest
   os::Disk& m_disk;
+  std::optional<PartialUpload> take_out(const Key& key);
+
+  mutable std::mutex m_mutex;
   std::map<Key, PartialUpload> m_parts;
 };
 

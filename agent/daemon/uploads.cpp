@@ -27,8 +27,8 @@ using control::Json;
 namespace {
 
 constexpr uint64_t k_max_signature = 4096;
-constexpr size_t k_max_tickets = 32;
-constexpr size_t k_max_tickets_of_sender = 8;
+constexpr size_t k_max_uploads = 32;
+constexpr size_t k_max_uploads_of_sender = 8;
 constexpr size_t k_max_waiting = 64;
 constexpr os::Millis k_long_poll{15'000}; // then the edge asks again; news ends it at once
 
@@ -49,23 +49,16 @@ Result<store::Job> WebhookIntake::check_capability(std::string_view text) {
   return std::move(*job);
 }
 
-// Those that are copied too: each is a thread.
 WebhookIntake::Flying WebhookIntake::flying(const std::string& sender) {
-  Flying all;
-  const auto add = [&](const std::string& whose, uint64_t size) {
-    const bool same = whose == sender;
-    ++all.count;
-    all.bytes += size;
-    all.count_of_sender += same ? 1 : 0;
-    all.of_sender += same ? size : 0;
-  };
-  for (const auto& [name, ticket] : m_tickets)
-    add(ticket.sender, ticket.size);
-  all.bytes += m_parts.bytes("");
-  all.of_sender += m_parts.bytes(sender);
+  Flying all{.bytes = m_parts.bytes(""), .of_sender = m_parts.bytes(sender)};
   const std::lock_guard lock(m_mutex);
-  for (const auto& [whose, size] : m_copying)
-    add(whose, size);
+  for (const auto& upload : m_arriving) {
+    const bool same = upload->of.sender == sender;
+    ++all.count;
+    all.bytes += upload->of.size;
+    all.count_of_sender += same ? 1 : 0;
+    all.of_sender += same ? upload->of.size : 0;
+  }
   return all;
 }
 
@@ -106,17 +99,16 @@ Result<void> WebhookIntake::check_room(const std::string& sender, uint64_t size)
   TRY(check_quota(sender, size));
   const uint64_t all = flying(sender).bytes + size;
   const auto space = TRY(m_host.disk.space(m_host.paths.state()));
-  const uint64_t need =
-      2 * all + space.total_bytes / 100 * m_host.config.reserve_percent; // each is copied once
+  const uint64_t need = all + space.total_bytes / 100 * m_host.config.reserve_percent;
   if (space.free_bytes < need)
     return fail(Code::no_space,
         cat("no space on the disk of ", m_host.paths.state(), ": need ", human_size(need),
-            " (twice the upload and ", m_host.config.reserve_percent, " % reserve), have ",
+            " (the uploads and ", m_host.config.reserve_percent, " % reserve), have ",
             human_size(space.free_bytes)));
   return {};
 }
 
-Result<WebhookIntake::Ticket> WebhookIntake::open_upload(const control::PacketView& packet) {
+Result<ArrivingUpload::Of> WebhookIntake::open_upload(const control::PacketView& packet) {
   if (packet.fields.size() != 5)
     return fail(Code::invalid, "packet: upload_begin has five fields");
   const auto job = check_capability(packet.fields[2]);
@@ -133,66 +125,83 @@ Result<WebhookIntake::Ticket> WebhookIntake::open_upload(const control::PacketVi
         Code::too_large, cat("more than the ", limit, " bytes that were announced or are allowed"));
   if (ended(*job))
     return fail(Code::conflict, cat("the job has ended: ", job->message));
-  const std::string final_path =
-      signature ? m_host.paths.artifact_signature(*digest) : m_host.paths.artifact(*digest);
-  Ticket ticket{.job = job->id,
+  ArrivingUpload::Of of{.job = job->id,
       .sender = job->actor,
       .digest = {},
       .signature = signature,
-      .path = {},
       .offset = *offset,
       .size = *size};
-  if (!signature && m_host.disk.exists(final_path))
-    return ticket;
-  ticket.digest = digest->str();
-  const Flying open = flying(ticket.sender);
-  if (open.count >= k_max_tickets || open.count_of_sender >= k_max_tickets_of_sender)
+  if (!signature && m_host.disk.exists(m_host.paths.artifact(*digest)))
+    return of;
+  of.digest = digest->str();
+  const Flying open = flying(of.sender);
+  if (open.count >= k_max_uploads || open.count_of_sender >= k_max_uploads_of_sender)
     return fail(Code::throttled,
-        cat("more than ", k_max_tickets, " uploads at once, or ", k_max_tickets_of_sender,
+        cat("more than ", k_max_uploads, " uploads at once, or ", k_max_uploads_of_sender,
             " of one sender: try again later"));
-  return ticket;
+  return of;
 }
 
-// The part that the sender continues; invalid if another upload of his has taken it.
-Fd WebhookIntake::open_part(Ticket& ticket) {
-  auto part = m_parts.take(ticket.sender, ticket.digest);
+// The part that the sender continues; none if another upload of his has taken it.
+Fd WebhookIntake::open_part(const ArrivingUpload::Of& of, std::string& path) {
+  auto part = m_parts.take(of.sender, of.digest);
   if (!part)
     return Fd();
-  if (part->size != ticket.offset) {
-    m_parts.keep(ticket.sender, ticket.digest, std::move(*part));
+  if (part->size != of.offset) {
+    m_parts.keep(of.sender, of.digest, std::move(*part));
     return Fd();
   }
-  // Opened again, because the process that wrote the part may still move the first descriptor.
-  Fd file(::open(part->path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (file && ::lseek(file.get(), static_cast<off_t>(ticket.offset), SEEK_SET) < 0)
-    file.reset();
+  path = part->path;
+  Fd file(::open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
   if (!file)
-    (void)m_host.disk.remove(part->path);
-  ticket.path = part->path;
+    (void)m_host.disk.remove(path);
   return file;
 }
 
 // The file for an upload: a new one, or the part that it continues.
-Result<void> WebhookIntake::place_upload(const std::string& name, Ticket& ticket) {
-  if (ticket.offset == 0) {
-    TRY(check_room(ticket.sender, ticket.size));
-    ticket.path = m_host.paths.inbox() + "/" + name;
-    ticket.file =
-        Fd(::open(ticket.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-    return ticket.file ? Result<void>{} : fail_errno(cat("create ", ticket.path), errno);
+Result<Fd> WebhookIntake::place_upload(const ArrivingUpload::Of& of, std::string& path) {
+  if (of.offset == 0) {
+    TRY(check_room(of.sender, of.size));
+    path = cat(m_host.paths.inbox(), "/", random_token(8));
+    Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file)
+      return fail_errno(cat("create ", path), errno);
+    return file;
   }
-  const uint64_t have = m_parts.size(ticket.sender, ticket.digest);
-  if (ticket.signature || have != ticket.offset)
+  const uint64_t have = m_parts.size(of.sender, of.digest);
+  if (of.signature || have != of.offset)
     return fail(Code::conflict,
-        cat("the host has ", have, " bytes of it, and not ", ticket.offset,
-            ": continue from there"));
-  TRY(check_room(ticket.sender, ticket.size - have)); // which may drop it
-  ticket.file = open_part(ticket);
-  return ticket.file ? Result<void>{}
-                     : fail(Code::conflict, "the host has 0 bytes of it: send the whole");
+        cat("the host has ", have, " bytes of it, and not ", of.offset, ": continue from there"));
+  TRY(check_room(of.sender, of.size - have)); // which may drop it
+  if (auto file = open_part(of, path))
+    return file;
+  return fail(Code::conflict, "the host has 0 bytes of it: send the whole");
 }
 
-// The monitor makes the file and lends the edge its descriptor: the edge itself can open nothing.
+// The end of a pipe for the edge, which itself can open nothing.
+Result<Fd> WebhookIntake::start_upload(const std::string& name, ArrivingUpload::Of of) {
+  std::string path;
+  Fd edge;
+  Fd file = TRY(place_upload(of, path));
+  const auto upload = ArrivingUpload::open(std::move(of), std::move(file), path, edge);
+  Result<void> started = upload ? Result<void>{} : std::unexpected(upload.error());
+  if (started) {
+    const std::lock_guard lock(m_mutex);
+    m_arriving.push_back(*upload);
+  }
+  if (started)
+    started = m_threads.start("take an upload", [this, one = *upload] { take_upload(one); });
+  if (!started) {
+    (void)m_host.disk.remove(path);
+    if (upload)
+      forget_upload(*upload);
+    return std::unexpected(started.error());
+  }
+  m_tickets.emplace(name, *upload);
+  m_engine.upload_begun((*upload)->of.digest);
+  return edge;
+}
+
 void WebhookIntake::begin_upload(const control::PacketView& packet) {
   const Asker asker = asker_of(packet);
   auto opened = open_upload(packet);
@@ -202,24 +211,20 @@ void WebhookIntake::begin_upload(const control::PacketView& packet) {
                                             : opened.error().message);
     return refuse(asker, opened.error());
   }
-  Ticket& ticket = *opened;
-  if (ticket.digest.empty())
+  if (opened->digest.empty())
     return answer(asker, 200, R"({"stored":true})");
   const std::string name = random_token(8);
-  if (const auto placed = place_upload(name, ticket); !placed) {
-    const Error& error = placed.error();
-    if (error.code == Code::throttled || error.code == Code::no_space ||
-        error.code == Code::conflict) {
-      refused_uploads(1, error.message);
-      return refuse(asker, error);
-    }
-    log::error(error.message);
-    return refuse(asker, {Code::throttled, "the host cannot take uploads now: try again later"});
+  const auto edge = start_upload(name, std::move(*opened));
+  if (edge)
+    return answer(asker, 200, "{}", name, edge->get());
+  const Error& error = edge.error();
+  if (error.code == Code::throttled || error.code == Code::no_space ||
+      error.code == Code::conflict) {
+    refused_uploads(1, error.message);
+    return refuse(asker, error);
   }
-  m_engine.upload_begun(ticket.digest);
-  const int file = ticket.file.get();
-  m_tickets.emplace(name, std::move(ticket));
-  answer(asker, 200, "{}", name, file);
+  log::error(error.message);
+  refuse(asker, {Code::throttled, "the host cannot take uploads now: try again later"});
 }
 
 void WebhookIntake::end_upload(const control::PacketView& packet) {
@@ -228,97 +233,99 @@ void WebhookIntake::end_upload(const control::PacketView& packet) {
       packet.fields.size() == 2 ? m_tickets.find(std::string(packet.fields[0])) : m_tickets.end();
   if (it == m_tickets.end())
     return refuse(asker, {Code::invalid, "packet: no such upload"});
-  Ticket ticket = std::move(it->second);
+  const Upload upload = std::move(it->second);
   m_tickets.erase(it);
-  m_engine.upload_ended(ticket.digest);
-  if (packet.fields[1] != "ok") {
-    if (packet.fields[1].starts_with(control::k_cut_off))
-      break_off(ticket);
+  m_engine.upload_ended(upload->of.digest);
+  const auto& word = packet.fields[1];
+  using End = ArrivingUpload::End;
+  upload->end(word == "ok"                       ? End::whole
+          : word.starts_with(control::k_cut_off) ? End::cut_off
+                                                 : End::dropped,
+      asker);
+}
+
+// Nobody is told: the edge learns it when it ends the upload.
+void WebhookIntake::drop_upload(ArrivingUpload& upload) {
+  (void)m_host.disk.remove(upload.path);
+  m_engine.upload_ended(upload.of.digest);
+  upload.end(ArrivingUpload::End::dropped);
+}
+
+void WebhookIntake::forget_upload(const Upload& upload) {
+  const std::lock_guard lock(m_mutex);
+  std::erase(m_arriving, upload);
+}
+
+// However it ends, the request that waits is answered, and nothing is left.
+void WebhookIntake::take_upload(const Upload& upload) {
+  using End = ArrivingUpload::End;
+  const auto done = guarded("take an upload", [&] {
+    auto incoming = upload->receive();
+    if (incoming && upload->ended() == End::whole)
+      return keep_upload(upload, std::move(*incoming));
+    if (incoming && upload->ended() == End::cut_off)
+      break_off(*upload);
     else
-      (void)m_host.disk.remove(ticket.path);
-    return refuse(asker, {Code::invalid, printable(packet.fields[1])});
-  }
-  Copying::iterator place;
-  {
-    const std::lock_guard lock(m_mutex);
-    place = m_copying.emplace(ticket.sender, ticket.size);
-  }
-  const std::string path = ticket.path;
-  const auto shared =
-      std::make_shared<Ticket>(std::move(ticket)); // a task of a thread must be copyable
-  const auto started = m_copies.start(
-      "copy an upload", [this, asker, shared, place] { copy_upload(asker, *shared, place); });
-  if (started)
+      (void)m_host.disk.remove(upload->path);
+    forget_upload(upload);
+    if (!incoming)
+      log::warn(cat("upload for job ", upload->of.job, ": ", incoming.error().message));
+    refuse(upload->ended_by(),
+        incoming ? Error{Code::invalid, "the upload was not ended"} : incoming.error());
+  });
+  if (done)
     return;
-  (void)m_host.disk.remove(path);
-  copied(place);
-  refuse(asker, started.error());
+  (void)m_host.disk.remove(upload->path);
+  forget_upload(upload);
+  refuse(upload->ended_by(), done.error());
 }
 
 // What came of it is kept as a part.
-void WebhookIntake::break_off(const Ticket& ticket) {
-  struct stat st{};
-  const bool some = !ticket.signature && ::fstat(ticket.file.get(), &st) == 0 && st.st_size > 0 &&
-      static_cast<uint64_t>(st.st_size) < ticket.size;
-  if (!some)
-    return void(m_host.disk.remove(ticket.path));
-  m_parts.keep(ticket.sender, ticket.digest,
-      {.path = ticket.path,
-          .job = ticket.job,
-          .size = static_cast<uint64_t>(st.st_size),
+void WebhookIntake::break_off(const ArrivingUpload& upload) {
+  const auto& of = upload.of;
+  const uint64_t came = upload.received();
+  if (of.signature || came == 0 || came >= of.size)
+    return void(m_host.disk.remove(upload.path));
+  m_parts.keep(of.sender, of.digest,
+      {.path = upload.path,
+          .job = of.job,
+          .size = came,
           .until = m_host.clock.mono() + m_host.config.upload_wait});
+  m_host.changed(of.job); // its time is to be waited for
 }
 
-control::UploadState WebhookIntake::upload_state(const store::Job& job) const {
+control::UploadState WebhookIntake::upload_state(const store::Job& job) {
   control::UploadState state{.received = m_parts.size(job.actor, job.sha256)};
-  for (const auto& [name, ticket] : m_tickets)
-    if (struct stat st{}; ticket.sender == job.actor && ticket.digest == job.sha256 &&
-        !ticket.signature && ::fstat(ticket.file.get(), &st) == 0) {
+  const std::lock_guard lock(m_mutex);
+  for (const auto& upload : m_arriving)
+    if (upload->of.sender == job.actor && upload->of.digest == job.sha256 &&
+        !upload->of.signature) {
       state.running = true;
-      state.received = std::max(state.received, static_cast<uint64_t>(st.st_size));
+      state.received = std::max(state.received, upload->received());
     }
   return state;
 }
 
-void WebhookIntake::copied(Copying::iterator place) {
-  const std::lock_guard lock(m_mutex);
-  m_copying.erase(place);
-}
-
-// On a thread of its own, because digesting a large artifact takes seconds. However it ends,
-// every request that waits is answered, and nothing is left.
-void WebhookIntake::copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterator place) {
-  if (auto kept = guarded("keep an upload", [&] { keep_upload(asker, ticket, place->second); });
-      !kept)
-    refuse(asker, kept.error());
-  copied(place);
-}
-
-// The edge may still hold a descriptor of the inbox file: from here on only the private copy
-// counts. `flying`: its bytes, until they are in the store or gone.
-void WebhookIntake::keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flying) {
-  const auto digest = Digest::parse(ticket.digest);
+void WebhookIntake::keep_upload(const Upload& upload, artifact::Incoming incoming) {
+  const auto& of = upload->of;
+  const auto digest = Digest::parse(of.digest);
+  const auto asker = upload->ended_by();
   Result<void> kept{};
-  if (ticket.signature) {
-    auto text = m_host.disk.read(ticket.path, k_max_signature);
+  if (of.signature) {
+    auto text = m_host.disk.read(upload->path, k_max_signature);
     kept = text
-        ? m_host.disk.write(rollout::uploaded_signature(m_host, *digest, ticket.job), *text, 0600)
+        ? m_host.disk.write(rollout::uploaded_signature(m_host, *digest, of.job), *text, 0600)
         : Result<void>(std::unexpected(text.error()));
-  } else if (auto stored = artifact::store_copy(
-                 ticket.file.get(), m_host.paths.artifact(*digest), *digest, ticket.size);
-      !stored) {
+  } else if (auto stored = incoming.store(m_host.paths.artifact(*digest), *digest); !stored) {
     kept = std::unexpected(stored.error());
   }
   {
     const Unsynced later; // a start of the daemon empties the directory
-    (void)m_host.disk.remove(ticket.path);
+    (void)m_host.disk.remove(upload->path);
   }
-  { // before the answer: who has it may send the next at once
-    const std::lock_guard lock(m_mutex);
-    flying = 0;
-  }
+  forget_upload(upload); // before the answer: who has it may send the next at once
   if (!kept) {
-    log::warn(cat("upload for job ", ticket.job, ": ", kept.error().message));
+    log::warn(cat("upload for job ", of.job, ": ", kept.error().message));
     if (kept.error().code ==
         Code::denied) // the bytes are not what was announced: the sender may know
       answer(asker, 422,
@@ -327,7 +334,7 @@ void WebhookIntake::keep_upload(const Asker& asker, const Ticket& ticket, uint64
       refuse(asker, kept.error());
     return;
   }
-  m_engine.uploaded(ticket.digest);
+  m_engine.uploaded(of.digest);
   answer(asker, 201, R"({"stored":true})");
 }
 

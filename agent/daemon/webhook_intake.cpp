@@ -41,6 +41,11 @@ WebhookIntake::WebhookIntake(rollout::HostContext& host, rollout::Engine& engine
   set_senders(std::move(senders)); // also of what was removed while the daemon was down
 }
 
+WebhookIntake::~WebhookIntake() {
+  for (const auto& [name, upload] : m_tickets)
+    drop_upload(*upload);
+}
+
 void WebhookIntake::set_senders(std::vector<LoadedSender> senders) {
   name_keys(senders, m_host_secret);
   m_senders = std::move(senders);
@@ -84,28 +89,26 @@ void WebhookIntake::shut_orphans() {
     return orphan;
   });
   std::erase_if(m_tickets, [&](const auto& entry) { // the edge learns it when its upload ends
-    const bool orphan = is_orphan(entry.second.job);
-    if (orphan) {
-      (void)m_host.disk.remove(entry.second.path);
-      m_engine.upload_ended(entry.second.digest);
-    }
+    const bool orphan = is_orphan(entry.second->of.job);
+    if (orphan)
+      drop_upload(*entry.second);
     return orphan;
   });
   m_parts.drop([&](const std::string&, const PartialUpload& part) { return is_orphan(part.job); });
 }
 
 void WebhookIntake::attach(Fd edge) {
-  const std::lock_guard lock(m_mutex);
-  m_edge = std::move(edge);
-  ++m_edge_number;
-  m_stuck = false;
-  m_rejected = 0;
+  {
+    const std::lock_guard lock(m_mutex);
+    m_edge = std::move(edge);
+    ++m_edge_number;
+    m_stuck = false;
+    m_rejected = 0;
+  }
   m_waiting.clear();
   m_refusals.clear();
-  for (const auto& [id, ticket] : m_tickets) {
-    (void)m_host.disk.remove(ticket.path);
-    m_engine.upload_ended(ticket.digest);
-  }
+  for (const auto& [name, upload] : m_tickets)
+    drop_upload(*upload);
   m_tickets.clear();
 }
 

@@ -8,6 +8,7 @@
 #include "control/exposition.hpp"
 #include "control/messages.hpp"
 #include "control/packet.hpp"
+#include "daemon/arriving_upload.hpp"
 #include "daemon/change_notifier.hpp"
 #include "daemon/partial_uploads.hpp"
 #include "daemon/senders.hpp"
@@ -36,7 +37,7 @@ public:
   // not tell what was found wrong with it (faults 16); 0: at once.
   WebhookIntake(rollout::HostContext& host, rollout::Engine& engine, std::string host_secret,
       std::vector<LoadedSender> senders, std::chrono::microseconds hold);
-  ~WebhookIntake() = default; // waits for copies that are under way
+  ~WebhookIntake(); // waits for uploads that are being stored; others are dropped
   WebhookIntake(const WebhookIntake&) = delete;
   WebhookIntake& operator=(const WebhookIntake&) = delete;
   // At once: what a key that is not among them announced ends, unless it has switched, and its
@@ -69,12 +70,7 @@ public:
   Refused refused() const { return {m_refused_hooks, m_refused_uploads}; } // any thread
 
 private:
-  // Who waits for an answer: a request of this edge. Another edge counts from the start, and must
-  // not get what was meant for the one before.
-  struct Asker {
-    uint64_t edge;
-    uint64_t sequence;
-  };
+  using Asker = EdgeRequest;
   struct Pending { // a webhook between its signature and its transaction
     Asker asker;
     store::Intake intake;
@@ -96,19 +92,7 @@ private:
     size_t count = 0;
     size_t count_of_sender = 0;
   };
-  // Uploads that are copied, by sender: bytes; 0 when they are in the store and the answer is still
-  // to come.
-  using Copying = std::multimap<std::string, uint64_t>;
-  struct Ticket { // an upload in flight
-    std::string job;
-    std::string sender; // who announced the job
-    std::string digest;
-    bool signature;
-    std::string path;
-    uint64_t offset = 0; // it continues a part
-    uint64_t size = 0;   // of the whole
-    Fd file = {};
-  };
+  using Upload = std::shared_ptr<ArrivingUpload>;
   // The job that a capability opens. denied: it is not one of ours, its deadline is over, or the
   // key that announced the job is gone.
   Result<store::Job> check_capability(std::string_view text);
@@ -123,17 +107,20 @@ private:
   Flying flying(const std::string& sender);
   Result<void> check_quota(const std::string& sender, uint64_t size); // throttled
   Result<void> check_room(const std::string& sender, uint64_t size);  // throttled, no_space
-  Result<Ticket> open_upload(
+  Result<ArrivingUpload::Of> open_upload(
       const control::PacketView& packet); // no digest in it: it is stored already
-  Result<void> place_upload(const std::string& name, Ticket& ticket);
-  Fd open_part(Ticket& ticket);
+  Result<Fd> place_upload(const ArrivingUpload::Of& of, std::string& path);
+  Fd open_part(const ArrivingUpload::Of& of, std::string& path);
+  Result<Fd> start_upload(const std::string& name, ArrivingUpload::Of of);
   void begin_upload(const control::PacketView& packet);
-  void break_off(const Ticket& ticket);
-  control::UploadState upload_state(const store::Job& job) const;
   void end_upload(const control::PacketView& packet);
-  void copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterator place);
-  void copied(Copying::iterator place);
-  void keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flying);
+  void drop_upload(ArrivingUpload& upload);
+  // In a thread of the upload's own, until it is in the store, a part, or gone.
+  void take_upload(const Upload& upload);
+  void break_off(const ArrivingUpload& upload);
+  void keep_upload(const Upload& upload, artifact::Incoming incoming);
+  void forget_upload(const Upload& upload);
+  control::UploadState upload_state(const store::Job& job);
   void show_job(const control::PacketView& packet);
   void show_events(const control::PacketView& packet);
   void show_metrics(const control::PacketView& packet);
@@ -160,19 +147,19 @@ private:
       std::make_shared<KnownKeys>(); // the engine's jobs look at it too
   Fd m_edge;
   uint64_t m_edge_number = 0;
-  std::mutex m_mutex;   // of m_edge and these three, against the threads that copy uploads
+  std::mutex m_mutex;   // of m_edge and these three, against the threads that take uploads
   bool m_stuck = false; // an answer could not be sent: no other is tried
-  Copying m_copying;
-  uint64_t m_rejected = 0; // packets of this edge
+  std::vector<Upload> m_arriving; // that are not in the store yet
+  uint64_t m_rejected = 0;        // packets of this edge
   std::atomic<uint64_t> m_refused_hooks{0}, m_refused_uploads{0};
   std::vector<Waiting> m_waiting;
   std::chrono::microseconds m_hold;
   Fd m_refusal_timer;
   Steady::time_point m_came; // the packets that are being served
   std::deque<Refusal> m_refusals;
-  std::map<std::string, Ticket> m_tickets;
+  std::map<std::string, Upload> m_tickets; // that the edge has not ended
   PartialUploads m_parts{m_host.disk};
-  ThreadGroup m_copies; // last: its threads use all of the others
+  ThreadGroup m_threads; // last: they use all of the others
 };
 
 } // namespace chillbox::daemon

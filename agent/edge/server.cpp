@@ -223,10 +223,11 @@ std::optional<Response> Server::receive_upload(RequestContext& x, uint64_t size,
     }
     std::string_view rest(piece.data(), *got);
     if (const int err = os::write_fully(begun.fd.get(), rest)) {
-      const Error error = fail_errno("write to the upload directory", err).error();
-      log::error(error.message);
-      m_monitor.send(PacketVerb::upload_done, {begun.ticket, error.message});
-      return error_response(503, code_name(error.code), "the host has no room for the upload");
+      // It takes no more, and says why.
+      begun.fd.reset();
+      return answer_response(m_monitor.ask(PacketVerb::upload_done,
+          {begun.ticket, fail_errno("write to the monitor", err).error().message},
+          m_options.answer));
     }
   }
   begun.fd.reset();

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <csignal>
 #include <initializer_list>
 
 namespace chillbox::test {
@@ -27,6 +28,7 @@ struct Reply {
 
 struct IntakeHost : EngineHost {
   IntakeHost() {
+    ::signal(SIGPIPE, SIG_IGN); // as the edge does
     write(paths.webhooks() + "/ci.key", key_text + "\n");
     open_intake();
   }
@@ -68,7 +70,8 @@ struct IntakeHost : EngineHost {
       os::Millis wait = os::Millis{0}) {
     send(verb, fields);
     intake->serve();
-    return receive(wait);
+    // An upload ends in a thread of its own.
+    return receive(verb == PacketVerb::upload_done ? os::Millis{10'000} : wait);
   }
 
   // --- webhooks
@@ -131,7 +134,7 @@ struct IntakeHost : EngineHost {
     if (begun.status != 200 || begun.ticket.empty())
       return begun;
     must(os::write_all(begun.fd.get(), bytes_of(bytes)));
-    return ask(PacketVerb::upload_done, {begun.ticket, "ok"}, os::Millis{10'000});
+    return ask(PacketVerb::upload_done, {begun.ticket, "ok"});
   }
 
   std::string key_text = crypto::new_webhook_key();

@@ -24,7 +24,7 @@ struct PartHost : IntakeHost {
       return begun;
     must(os::write_all(begun.fd.get(), bytes_of(bytes.substr(from, to - from))));
     return ask(PacketVerb::upload_done,
-        {begun.ticket, to == sent.size ? "ok" : "cut off after some bytes"}, os::Millis{10'000});
+        {begun.ticket, to == sent.size ? "ok" : "cut off after some bytes"});
   }
   Json upload() { return ask(PacketVerb::job_get, {job, cap(job)}).body["upload"]; }
   uint64_t received() { return upload()["received"]; }

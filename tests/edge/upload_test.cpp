@@ -12,12 +12,15 @@ namespace {
 
 constexpr const char* k_cap = "0123456789abcdef.00ff";
 
+const Reply k_no_room{"503", R"({"error":{"code":"no_space","message":"no space"}})"};
+
 std::string put(const std::string& name, std::string_view body, std::string_view more = "") {
   return cat("PUT /v1/artifacts/", name, " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n", more,
       "Content-Length: ", body.size(), "\r\n\r\n", body);
 }
 
-// Lends the edge a file for upload_begin, says `stored` to upload_done.
+// Lends the edge a file, as if it were a pipe, for upload_begin, and says `stored` to a good
+// upload_done.
 struct Inbox {
   explicit Inbox(const std::string& name = "inbox")
       : path((std::filesystem::temp_directory_path() / cat("chillbox-", name, "-", ::getpid()))
@@ -31,7 +34,9 @@ struct Inbox {
     return [this](const Said& said) -> std::optional<Reply> {
       if (said.verb == PacketVerb::upload_begin)
         return Reply{"200", "{}", "t1", file.get()};
-      return Reply{"201", R"({"stored":true})"};
+      return said.verb == PacketVerb::upload_done && said.fields[1] != "ok"
+          ? k_no_room
+          : Reply{"201", R"({"stored":true})"};
     };
   }
   std::string content() const {
@@ -53,7 +58,7 @@ std::string noise(size_t size) {
 
 } // namespace
 
-TEST_CASE("an upload goes into the file that the monitor lent, byte by byte as it came, and is then reported") {
+TEST_CASE("an upload goes into what the monitor lent, byte by byte as it came, and is then reported") {
   const Inbox inbox;
   EdgeBox box(inbox.monitor());
   const std::string bytes = noise(3 * 1024 * 1024 + 17);
@@ -213,11 +218,12 @@ TEST_CASE("[fault-31] an upload that is cut off is reported to the monitor as su
   CHECK(said[1].fields == std::vector<std::string>{"t1", "cut off after 5 of 100 bytes"});
 }
 
-TEST_CASE("[fault-88] a full disk under an upload is 503, reported to the monitor, and the edge keeps running") {
+TEST_CASE("[fault-88] a monitor that takes no more of an upload, for a full disk, says why, and the edge keeps running") {
   const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   REQUIRE(full);
   EdgeBox box([&](const Said& said) -> std::optional<Reply> {
     return said.verb == PacketVerb::upload_begin ? Reply{"200", "{}", "t1", full.get()}
+        : said.verb == PacketVerb::upload_done   ? k_no_room
                                                  : accepting(said);
   });
   const std::string answer = box.exchange(put(k_digest + "?cap=a.b", std::string(100'000, 'x')));

@@ -4,7 +4,7 @@ $(BUILD)/bench-%: tests/bench/%.cpp | $(DEPS_SENTINEL)
 	@$(COMPILE) -O2 -o $@ $< $(LDFLAGS) -lcrypto -lpthread
 
 .PHONY: bench
-bench: build $(BUILD)/bench-load $(BUILD)/bench-first $(BUILD)/bench-stage $(BUILD)/bench-hmac $(BUILD)/test-nginx ## measure chillbox next to other programs, as ratios (BENCH="intake rollout stage tls growth tcp backup" chooses; KEEP=1 keeps the table, with which later ones are compared)
+bench: build $(BUILD)/bench-load $(BUILD)/bench-first $(BUILD)/bench-stage $(BUILD)/bench-hmac $(BUILD)/test-nginx ## measure chillbox next to other programs, as ratios (BENCH="intake rollout stage tls growth tcp backup upload" chooses; KEEP=1 keeps the table, with which later ones are compared)
 	@sh .ci/deps bench box test
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) KEEP=$(KEEP) sh tests/bench/run $(BENCH)
 

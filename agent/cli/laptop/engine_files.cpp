@@ -46,8 +46,8 @@ bool is_address_word(std::string_view text) {
 }
 
 // What etcd reads as --config-file. A file, unlike its options, leaves the JSON gateway off.
-std::string conf_of(const EngineMember& me, const std::vector<EngineMember>& all,
-    const std::string& token) {
+std::string conf_of(
+    const EngineMember& me, const std::vector<EngineMember>& all, const std::string& token) {
   std::vector<std::string> peers;
   for (const auto& member : all)
     peers.push_back(cat(member.name, "=", url_of(member, 2380)));
@@ -55,8 +55,8 @@ std::string conf_of(const EngineMember& me, const std::vector<EngineMember>& all
                           "  key-file: /etc/etcd/member.key\n"
                           "  client-cert-auth: true\n"
                           "  trusted-ca-file: /etc/etcd/ca.crt\n";
-  return cat("name: ", me.name, "\ndata-dir: /var/lib/etcd\n", "listen-peer-urls: ",
-      url_of(me, 2380), "\nlisten-client-urls: ", url_of(me, 2379),
+  return cat("name: ", me.name, "\ndata-dir: /var/lib/etcd\n",
+      "listen-peer-urls: ", url_of(me, 2380), "\nlisten-client-urls: ", url_of(me, 2379),
       "\ninitial-advertise-peer-urls: ", url_of(me, 2380),
       "\nadvertise-client-urls: ", url_of(me, 2379), "\ninitial-cluster: ", join(peers, ","),
       "\ninitial-cluster-state: new\ninitial-cluster-token: ", token,
@@ -77,8 +77,8 @@ std::vector<std::string> section_of(
       "password_file = \"/etc/chillbox/fleet/password\""};
 }
 
-std::string setup_of(const std::string& dir, const std::string& fleet,
-    const std::vector<EngineMember>& members) {
+std::string setup_of(
+    const std::string& dir, const std::string& fleet, const std::vector<EngineMember>& members) {
   std::string out = "set -eu\n";
   std::vector<std::string> urls;
   for (const auto& member : members) {
@@ -139,7 +139,7 @@ Result<std::vector<EngineMember>> parse_members(const std::vector<std::string>& 
     if (std::ranges::any_of(out, [&](const EngineMember& other) {
           return other.name == member.name || other.address == member.address;
         }))
-      return fail(Code::usage, cat("--members: '", word, "': that name or address is there twice"));
+      return fail(Code::usage, cat("--members: '", word, "': that name or address is given twice"));
     out.push_back(std::move(member));
   }
   if (out.size() > 7 || out.size() % 2 == 0)

@@ -30,8 +30,8 @@ Result<void> run_fleet_init(Call& call) {
     return fail(Code::usage,
         cat("'", printable(dir, 100),
             "': the name of the folder is in the commands that follow: letters, digits, ._/-"));
-  const auto made = TRY(
-      make_engine_files(os::real_disk(), dir, fleet.str(), members, os::real_clock().wall()));
+  const auto made =
+      TRY(make_engine_files(os::real_disk(), dir, fleet.str(), members, os::real_clock().wall()));
   if (call.terminal.json()) {
     call.terminal.print(answer_text("fleet-init", Script{made.setup, std::nullopt}));
     return {};
