@@ -334,8 +334,9 @@ teardown() { cli_teardown; }
     [ "${lines[4]}" = "user-add chillbox-backup /dev/null" ]
     [ "${lines[5]}" = "user-add chillbox-notify /dev/null" ]
     [ "${lines[6]}" = "user-add chillbox-fetch /dev/null" ]
-    [ "${lines[7]}" = "user-add --login /usr/lib/chillbox/gate chillbox-ssh /var/lib/chillbox/ssh" ]
-    [ "${#lines[@]}" -eq 8 ]
+    [ "${lines[7]}" = "user-add chillbox-courier /dev/null" ]
+    [ "${lines[8]}" = "user-add --login /usr/lib/chillbox/gate chillbox-ssh /var/lib/chillbox/ssh" ]
+    [ "${#lines[@]}" -eq 9 ]
     printf '#!/bin/sh\necho "no more users" >&2; exit 9\n' >hooks/host/user-add
     run -1 chillboxctl init
     [[ "$output" == *"no more users"* ]]

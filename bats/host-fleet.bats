@@ -181,7 +181,7 @@ of_host() { on "$1" in_box sh -c 'sha256sum </var/lib/chillbox/fleet.json 2>/dev
     [ "$(elsewhere 2)" = '' ]
     edit_site '.version = "1.0.3" | .run_on = {crontab: "web9"}'
     run -8 laptop chillboxctl rollout run -y
-    [[ "$output" == *"run_on.crontab: fleet shop has no host 'web9': all, first, web1, web2"* ]]
+    [[ "$output" == *"run_on.crontab: fleet shop has no host 'web9': all, first, once, web1, web2"* ]]
     edit_site '.version = "1.0.4" | .run_on = {crontab: "first"}'
     run -0 laptop chillboxctl rollout run -y
 }

@@ -2,6 +2,7 @@
 
 #include "config/backup.hpp"
 #include "config/fetch.hpp"
+#include "config/fleet.hpp"
 #include "config/host_rules.hpp"
 #include "config/kind.hpp"
 #include "config/network.hpp"
@@ -166,6 +167,12 @@ void check_fetch(const Location& at, const Json& json, HostConfig&) {
   read_object(at, json, fetch_table(), fetch);
 }
 
+// Who asks the engine reads it again (config/fleet.hpp).
+void check_fleet(const Location& at, const Json& json, HostConfig&) {
+  HostFleet fleet;
+  read_host_fleet(at, json, fleet);
+}
+
 const Section& sections() {
   using H = HostConfig;
   static const Section k_sections{
@@ -208,7 +215,7 @@ const Section& sections() {
               {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},
               {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
       {"tls", into(&H::tls, host_tls_table())}, {"backup", check_host_backup},
-      {"metrics", check_metrics}, {"fetch", check_fetch},
+      {"metrics", check_metrics}, {"fetch", check_fetch}, {"fleet", check_fleet},
       {"notify", into(&H::notify, notify_table())},
       {"defaults",
           section({{"watch", into(&H::watch, Duration{.zero = true})},

@@ -111,8 +111,9 @@ struct Tls {
   bool operator==(const Tls&) const = default;
 };
 
-// Where, of the hosts of a fleet: "all", "first", or the name of one.
-inline constexpr std::string_view k_all_hosts = "all", k_first_host = "first";
+// Where, of the hosts of a fleet: "all", "first", "once" (on whichever claims it), or the name of
+// one.
+inline constexpr std::string_view k_all_hosts = "all", k_first_host = "first", k_once = "once";
 struct RunOn {
   std::string crontab{k_all_hosts}, release_command{k_all_hosts};
 };

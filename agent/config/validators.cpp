@@ -151,8 +151,8 @@ const TextRule k_served_name{
     "a host name in lower case without a port, or *.NAME for all names below one", 253,
     served_name};
 const TextRule k_where{
-    "all, first, or the name of a host of the fleet: letters, digits, inner '.', '_', '-'", 64,
-    [](std::string_view s) { return parse_key_name(s).has_value(); }};
+    "all, first, once, or the name of a host of the fleet: letters, digits, inner '.', '_', '-'",
+    64, [](std::string_view s) { return parse_key_name(s).has_value(); }};
 const TextRule k_absolute_path{
     "an absolute path of letters, digits, '.', '_', '-', without '..'", 1000, absolute_path};
 

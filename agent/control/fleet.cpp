@@ -120,4 +120,21 @@ Result<SignedRoster> parse_signed_roster(std::string_view text) {
       from_json<SignedRoster>(TRY_IN("signed roster", parse_json(text, k_max_signed_roster))));
 }
 
+std::string engine_trouble(const EngineStatus& engine, int64_t now_ms) {
+  if (engine.reachable && !engine.problem.empty())
+    return engine.problem;
+  if (!engine.reachable) {
+    const int64_t s = std::max<int64_t>(0, now_ms - engine.since_ms) / 1000;
+    const std::string time = s < 120 ? cat(s, " s")
+        : s < 7200                   ? cat(s / 60, " min")
+                                     : cat(s / 3600, " h");
+    return cat("no word from the fleet's engine for ", time, ": ", engine.problem);
+  }
+  const int64_t differs = engine.ahead_s < 0 ? -engine.ahead_s : engine.ahead_s;
+  return differs <= k_engine_clock
+      ? ""
+      : cat("this host's clock is ", differs, " s ", engine.ahead_s > 0 ? "behind" : "ahead of",
+            " that of the fleet's engine: what runs once does not run here");
+}
+
 } // namespace chillbox::control

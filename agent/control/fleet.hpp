@@ -53,10 +53,22 @@ struct FleetSeat {
   bool first = false;
   std::string problem; // why the roster does not count any more, "" : it does
 };
+// The engine of the fleet (control/engine.hpp), as this host finds it.
+struct EngineStatus {
+  bool reachable = false; // a majority of it answers
+  int64_t since_ms = 0;   // since when it is so
+  std::string problem;    // why it is not, or is not believed; "": all is well
+  int64_t ahead_s = 0;    // of the members' clocks, before this host's, by their newest answer
+  bool missed = false;    // something was to run once since then, and nobody could be asked
+};
 struct RosterTaken {
   FleetSeat seat;
   bool changed = false;
 };
+
+inline constexpr int64_t k_engine_clock = 300; // seconds that a clock may differ from the engine's
+// "" : the engine answers, is believed, and its clock is this host's.
+std::string engine_trouble(const EngineStatus& engine, int64_t now_ms);
 
 // too_large, invalid: no roster, with the first problem.
 Result<Roster> parse_roster(std::string_view text);

@@ -45,6 +45,16 @@ constexpr auto table(const FleetSeat*) {
       Member{"problem", &S::problem, "why the roster does not count any more, \"\": it does"});
 }
 
+constexpr auto table(const EngineStatus*) {
+  using S = EngineStatus;
+  return message("engine_status", "The engine of the fleet, as the host finds it.",
+      Member{"reachable", &S::reachable, "a majority of its members answers"},
+      Member{"since_ms", &S::since_ms, "since when it is so"},
+      Member{"problem", &S::problem, "why not, or why it is not believed, \"\": all is well"},
+      Member{"ahead_s", &S::ahead_s, "of its clock before the host's, by its newest answer"},
+      Member{"missed", &S::missed, "something did not run since then, because it did not answer"});
+}
+
 constexpr auto table(const RosterTaken*) {
   return message("roster_taken", "", Member{"seat", &RosterTaken::seat, ""},
       Member{"changed", &RosterTaken::changed, "false: it was so already"});

@@ -168,7 +168,9 @@ constexpr auto table(const HostStatus*) {
       Member{"refused_uploads", &H::refused_uploads, "since chillboxd started"},
       Member{"newest_ms", &H::newest_ms, "of the newest entry of the audit trail"},
       Member{"nginx", &H::nginx, "why no visitor is served, \"\": NGINX answers"},
-      Member{"fleet", &H::fleet, "of which it is one"}, Member{"warnings", &H::warnings, ""});
+      Member{"fleet", &H::fleet, "of which it is one"},
+      Member{"engine", &H::engine, "of the fleet, if it has one"},
+      Member{"warnings", &H::warnings, ""});
 }
 
 constexpr auto table(const SiteList*) {

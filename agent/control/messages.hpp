@@ -148,6 +148,7 @@ struct HostStatus {
   int64_t newest_ms = 0;                              // of the audit trail
   std::string nginx; // why no visitor is served; "" : NGINX answers
   std::optional<FleetSeat> fleet;
+  std::optional<EngineStatus> engine; // of the fleet
   std::vector<std::string> warnings;
 };
 struct SiteList {

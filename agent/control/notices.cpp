@@ -43,6 +43,8 @@ constexpr std::array k_events{
         "see `chillboxctl backup verify $SITE`"},
     NoticeEvent{"audit.broken", "audit.ok", "error", "audit trail was changed",
         "see `chillboxctl audit verify`, and find out who was root"},
+    NoticeEvent{"fleet.away", "fleet.back", "error", "the fleet's engine is away",
+        "see `chillboxctl doctor`, and etcd's members"},
     NoticeEvent{"clock.set", "", "info", "clock was set", "see `chillboxctl doctor --clock`"},
     NoticeEvent{"trust.changed", "", "warning", "trusted keys changed",
         "if it was none of you, see `chillboxctl audit` and `chillboxctl trust list`"},

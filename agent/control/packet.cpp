@@ -27,6 +27,17 @@ constexpr std::array k_verbs{
     PacketVerb::metrics,
     PacketVerb::refused,
     PacketVerb::report,
+    PacketVerb::engine_begin,
+    PacketVerb::engine_if,
+    PacketVerb::engine_write,
+    PacketVerb::engine_change,
+    PacketVerb::engine_read,
+    PacketVerb::engine_follow,
+    PacketVerb::engine_release,
+    PacketVerb::engine_value,
+    PacketVerb::engine_done,
+    PacketVerb::engine_changed,
+    PacketVerb::engine_touch,
 };
 
 template <class T> void put(Bytes& out, T value) {

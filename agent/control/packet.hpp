@@ -51,6 +51,21 @@ enum class PacketVerb : uint16_t {
   // stager to monitor
   stage_done = 128, // files, directories, links, bytes, masked modes (decimal each)
   stage_error,      // code name, message
+  // monitor to courier
+  engine_begin = 160, // version, endpoints (control/engine_link.hpp), CA, certificate, key (PEM),
+                      // user, password
+  engine_if,          // kind (decimal), key, text, fence: a condition of the change that follows
+  engine_write,       // key, text, "" or letters: 'l' leased, 'r' removes
+  engine_change,      // milliseconds
+  engine_read,        // prefix, milliseconds
+  engine_follow,      // prefix
+  engine_release,     // -
+  // courier to monitor
+  engine_value = 192, // key, text, fence: of a read
+  engine_done,        // code name or "", message, "made" or "", fence, found, revision, the
+                      // member's clock (Unix seconds, "" : not told)
+  engine_changed,     // prefix
+  engine_touch,       // "" : a majority answers; else why not
 };
 
 struct PacketView {

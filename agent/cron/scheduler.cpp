@@ -48,6 +48,7 @@ Scheduler::~Scheduler() {
   m_stop = true;
   wake();
   m_thread.wait();
+  m_claims.wait();
   if (m_begun) {
     (void)m_host.store.set_meta(k_left_off, std::to_string(m_host.clock.wall_ms()));
   }
@@ -184,8 +185,8 @@ void Scheduler::run_due() {
   const int64_t now = m_host.clock.wall();
   for (auto& [site, plan] : m_sites)
     for (auto& entry : plan.entries)
-      if (take_due(entry.next, now, clock_set))
-        due(site, entry);
+      if (const int64_t at = entry.next.due.value_or(now); take_due(entry.next, now, clock_set))
+        due(site, entry, at);
   for (size_t i = 0; i < m_errands.size(); ++i) {
     const auto again = again_at(m_host.errands[i]);
     if (take_due(m_errands[i], now, clock_set))
@@ -195,24 +196,72 @@ void Scheduler::run_due() {
   }
 }
 
-void Scheduler::due(const SiteName& site, const CronEntry& entry) {
+void Scheduler::due(const SiteName& site, const CronEntry& entry, int64_t at) {
   if (!elsewhere(entry).empty())
     return;
-  const auto id = start(site, entry, "");
-  if (id || id.error().code == Code::conflict ||
-      id.error().code == Code::not_found) // the site was stopped or removed in the meantime
+  if (entry.run_on == config::k_once) {
+    if (auto begun = m_claims.start("claim", [this, site, entry, at] { claim(site, entry, at); });
+        !begun)
+      skip(site, entry, begun.error());
+    return;
+  }
+  if (const auto id = start(site, entry, ""); !id)
+    skip(site, entry, id.error());
+}
+
+void Scheduler::skip(const SiteName& site, const CronEntry& entry, const Error& why) {
+  if (why.code == Code::conflict ||
+      why.code == Code::not_found) // the site was stopped or removed in the meantime
     return;
   const int64_t now = m_host.clock.wall_ms();
+  const auto row = m_host.store.site(site);
   store::CronRun run{.site = site,
-      .release = m_sites[site].release,
+      .release = row && *row ? (*row)->live : std::string(),
       .line = entry.line,
       .state = store::CronState::skipped,
       .started_ms = now,
       .ended_ms = now};
-  run.text = id.error().message;
+  run.text = why.message;
   (void)m_host.store.skip_cron_run(run);
   log::warn(cat("site '", site.str(), "': crontab: '", printable(entry.command, 80),
       "' was skipped: ", run.text));
+  m_host.changed();
+}
+
+// The row is there before the claim, so that a host that dies in between does not forget that it
+// may have it: the run is lost then, and nobody runs it again.
+void Scheduler::claim(const SiteName& site, const CronEntry& entry, int64_t at) {
+  store::CronRun run{.site = site, .line = entry.line, .started_ms = m_host.clock.wall_ms()};
+  std::optional<openrc::SlotSpec> spec;
+  {
+    const std::lock_guard lock(m_mutex);
+    auto can = ready(site, entry);
+    const auto id = [&]() -> Result<uint64_t> {
+      spec = TRY(std::move(can));
+      run.release = spec->release;
+      return m_host.store.begin_cron_run(run);
+    }();
+    if (!id)
+      return skip(site, entry, id.error());
+    run.id = *id;
+    m_running.emplace(run.id, Running{.site = site}).first->second.command = entry.command;
+  }
+  const auto claim = m_host.claim(site, entry.line, at);
+  if (claim && claim->won) {
+    spec->env.emplace_back("CHILLBOX_RUN", claim->run);
+    spec->env.emplace_back("CHILLBOX_FENCE", std::to_string(claim->fence));
+    const std::lock_guard lock(m_mutex);
+    (void)start_task(run, *spec, entry.command, std::nullopt);
+  } else {
+    {
+      const std::lock_guard lock(m_mutex);
+      m_running.erase(run.id);
+    }
+    (void)m_host.store.forget_cron_run(run.id);
+    if (!claim)
+      skip(site, entry, {Code::failure, cat("missed: ", claim.error().message)});
+  }
+  wake(); // the thread must wait for its end
   m_host.changed();
 }
 
@@ -230,13 +279,17 @@ Result<uint64_t> Scheduler::run_now(
   return id;
 }
 
-Result<uint64_t> Scheduler::start(
-    const SiteName& site, const CronEntry& entry, const std::string& actor) {
-  const std::lock_guard lock(m_mutex);
+Result<openrc::SlotSpec> Scheduler::ready(const SiteName& site, const CronEntry& entry) {
   for (const auto& [id, running] : m_running)
     if (running.site == site && running.command == entry.command)
       return fail(Code::busy, cat("run ", id, " of this entry has not ended"));
-  auto spec = TRY(m_host.prepare(site, {.line = entry.command}));
+  return m_host.prepare(site, {.line = entry.command});
+}
+
+Result<uint64_t> Scheduler::start(
+    const SiteName& site, const CronEntry& entry, const std::string& actor) {
+  const std::lock_guard lock(m_mutex);
+  auto spec = TRY(ready(site, entry));
   store::CronRun run{.site = site,
       .release = spec.release,
       .line = entry.line,
@@ -248,6 +301,12 @@ Result<uint64_t> Scheduler::start(
 Result<uint64_t> Scheduler::begin_run(store::CronRun run, openrc::SlotSpec spec,
     const std::string& command, const std::optional<RunOptions>& options) {
   run.id = TRY(m_host.store.begin_cron_run(run));
+  TRY(start_task(run, spec, command, options));
+  return run.id;
+}
+
+Result<void> Scheduler::start_task(store::CronRun& run, openrc::SlotSpec& spec,
+    const std::string& command, const std::optional<RunOptions>& options) {
   spec.env.emplace_back(options ? "CHILLBOX_RUN" : "CHILLBOX_CRON_RUN", std::to_string(run.id));
   auto pidfd = m_tasks.start(run.id, spec, options);
   if (!pidfd) {
@@ -256,13 +315,14 @@ Result<uint64_t> Scheduler::begin_run(store::CronRun run, openrc::SlotSpec spec,
     run.state = store::CronState::failed;
     run.ended_ms = m_host.clock.wall_ms();
     run.text = pidfd.error().message;
+    m_running.erase(run.id);
     TRY(m_host.store.end_cron_run(run));
     return std::unexpected(pidfd.error());
   }
   auto& running = m_running.emplace(run.id, Running{.site = run.site}).first->second;
   running.command = command;
   running.pidfd = std::move(*pidfd);
-  return run.id;
+  return {};
 }
 
 Result<store::CronRun> Scheduler::run(const Order& order) {

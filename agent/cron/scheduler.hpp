@@ -49,6 +49,13 @@ struct Errand {
   std::function<void()> again = {};
 };
 
+// Of one due time of an entry that runs on one host of a fleet.
+struct Claim {
+  bool won = false;
+  std::string run;    // its name, the same on all hosts
+  uint64_t fence = 0; // larger than that of each claim of it before
+};
+
 class Scheduler {
 public:
   struct Host {
@@ -61,6 +68,9 @@ public:
     std::vector<Errand> errands = {};
     // "": what runs on these hosts of a fleet runs here; else why it does not.
     std::function<std::string(const std::string& run_on)> elsewhere = {};
+    // Blocks. What comes due here and on other hosts at this moment (seconds) is for one of them.
+    std::function<Result<Claim>(const SiteName& site, const std::string& line, int64_t due)> claim =
+        {};
   };
   explicit Scheduler(Host host);
   ~Scheduler(); // the thread ends, the runs continue
@@ -116,8 +126,14 @@ private:
   void loop();
   void wait_for_next(int timer, bool soon);
   void arm(int timer);
-  void due(const SiteName& site, const CronEntry& entry);
+  void due(const SiteName& site, const CronEntry& entry, int64_t at);
+  void skip(const SiteName& site, const CronEntry& entry, const Error& why);
+  void claim(const SiteName& site, const CronEntry& entry, int64_t at);
   Result<uint64_t> start(const SiteName& site, const CronEntry& entry, const std::string& actor);
+  // What start() would start, or why not. m_mutex is held.
+  Result<openrc::SlotSpec> ready(const SiteName& site, const CronEntry& entry);
+  Result<void> start_task(store::CronRun& run, openrc::SlotSpec& spec, const std::string& command,
+      const std::optional<RunOptions>& options);
   // The row, and the task. m_mutex is held.
   Result<uint64_t> begin_run(store::CronRun run, openrc::SlotSpec spec, const std::string& command,
       const std::optional<RunOptions>& options);
@@ -135,6 +151,7 @@ private:
   std::atomic<bool> m_stop{false};
   Fd m_wake;
   bool m_begun = false;
+  ThreadGroup m_claims; // each waits for the engine of the fleet
   ThreadGroup m_thread; // one; last: it uses all of the others
 };
 

@@ -103,6 +103,8 @@ Result<control::FullStatus> status(const Call& call) {
   h.newest_ms = entries.empty() ? 0 : entries[0].time_ms; // a clock that shows less was set back
   h.nginx = nginx_trouble(host);
   h.fleet = rollout::seat_of(host);
+  if (host.fleet != nullptr)
+    h.engine = host.fleet->status();
   h.refused_webhooks = count(state.monitor.refused_webhooks);
   h.refused_uploads = count(state.monitor.refused_uploads);
   const std::lock_guard lock(state.mutex);

@@ -68,7 +68,7 @@ const std::array k_mains{
     RoleMain{os::k_restore_role, 1, false, [](Arguments a) { return backup::restore_main(a[0]); }},
     RoleMain{os::k_copier_role, 1, false, [](Arguments a) { return rollout::copier_main(a[0]); }},
 };
-static_assert(k_mains.size() == os::k_roles.size());
+static_assert(k_mains.size() == os::k_own_roles);
 
 int check() {
   const auto paths = os::Paths::from_environment();

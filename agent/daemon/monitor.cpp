@@ -14,6 +14,7 @@
 #include "os/roles.hpp"
 #include "os/root_owned.hpp"
 #include "os/socket.hpp"
+#include "rollout/claims.hpp"
 #include "rollout/roster.hpp"
 #include "rollout/site_command.hpp"
 
@@ -88,7 +89,7 @@ Monitor::Monitor(
       m_host{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config),
           m_store, m_vault, m_nginx, m_slots, is_real_host(paths),
           [this](const std::string&) { changed(); }},
-      m_notifier(notifier_host()),
+      m_notifier(notifier_host()), m_fleet(fleet_engine()),
       m_crontab({m_store, m_host.disk, m_host.clock, m_host.paths,
           [this](const SiteName& site, const cron::SiteCommand& command) {
             return rollout::site_command(m_host, site, command);
@@ -98,7 +99,10 @@ Monitor::Monitor(
             m_notifier.refresh();
           },
           errands(),
-          [this](const std::string& run_on) { return rollout::runs_elsewhere(m_host, run_on); }}),
+          [this](const std::string& run_on) { return rollout::runs_elsewhere(m_host, run_on); },
+          [this](const SiteName& site, const std::string& line, int64_t due) {
+            return claim(site, line, due);
+          }}),
       m_certificates({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,
           m_host.config, m_host.as_root, tls_parts()}),
       m_backups({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,
@@ -133,9 +137,28 @@ Monitor::Monitor(
               .series_max = [this] { return m_series_max; },
               .hours = [this] { return m_hours.week(); }}),
       m_logs(m_host, [this] { keep_hours(m_hours.look()); }), m_site_notices(m_host) {
+  m_host.fleet = m_fleet.get();
   m_host.backups = {.find = [this](const SiteName& site,
                                 const std::string& sha256) { return m_backups.find(site, sha256); },
       .put_back = put_back_of(m_backups)};
+}
+
+std::unique_ptr<FleetEngine> Monitor::fleet_engine() {
+  auto settings = read_fleet_settings(m_host.disk, m_host.paths);
+  if (!settings.on())
+    return nullptr;
+  return std::make_unique<FleetEngine>(FleetEngine::Host{
+      m_host.disk, m_host.clock, m_host.paths, std::move(settings), m_host.as_root, [this] {
+        m_changes.notify();
+        m_notifier.refresh(true);
+      }});
+}
+
+Result<cron::Claim> Monitor::claim(const SiteName& site, const std::string& line, int64_t due) {
+  auto claim = rollout::claim_run(m_host, site, line, due);
+  if (!claim && claim.error().code == Code::unreachable && m_fleet)
+    m_fleet->missed();
+  return claim;
 }
 
 // Where no target is configured nothing has a time.
@@ -193,6 +216,8 @@ Result<void> Monitor::start(Inherited inherited) {
   }
   m_restarts = TRY(openrc::listen_for_restarts(paths));
   TRY(m_site_notices.listen());
+  if (m_fleet)
+    TRY(m_fleet->begin());
   m_engine.recover();
   m_crontab.begin();
   m_certificates.begin();

@@ -10,6 +10,7 @@
 #include "daemon/change_notifier.hpp"
 #include "daemon/control_server.hpp"
 #include "daemon/edge_process.hpp"
+#include "daemon/fleet_engine.hpp"
 #include "daemon/log_rotation.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/reexec.hpp"
@@ -71,6 +72,8 @@ private:
   void vault_ended();
   tls::Parts tls_parts();
   std::vector<cron::Errand> errands();
+  std::unique_ptr<FleetEngine> fleet_engine();
+  Result<cron::Claim> claim(const SiteName& site, const std::string& line, int64_t due);
   // monitor_notices.cpp
   NoticeRequests notice_requests();
   notices::Notifier::Host notifier_host();
@@ -101,6 +104,7 @@ private:
   rollout::HostContext m_host;
   std::optional<config::Schedule> m_backup_when; // before the crontab, which asks for it
   notices::Notifier m_notifier;                  // stopped before all others go
+  std::unique_ptr<FleetEngine> m_fleet;          // before all that asks it
   cron::Scheduler m_crontab;
   tls::Certificates m_certificates;
   backup::Backups m_backups;

@@ -29,6 +29,13 @@ std::vector<notices::ServicePlace> down_services(const rollout::Facts& facts) {
   return down;
 }
 
+// A leader that changes is away for a second: nobody needs to know, unless something was missed.
+std::string engine_notice(const control::EngineStatus& engine, int64_t now_ms) {
+  constexpr int64_t k_away_ms = 300'000;
+  const bool briefly = !engine.reachable && !engine.missed && now_ms - engine.since_ms < k_away_ms;
+  return briefly ? "" : control::engine_trouble(engine, now_ms);
+}
+
 } // namespace
 
 NoticeRequests Monitor::notice_requests() {
@@ -61,6 +68,8 @@ void Monitor::look_for_notices() {
       .down = down_services(now),
       .backups = now.backups,
       .audit = {}};
+  if (m_fleet)
+    facts.engine = engine_notice(m_fleet->status(), now.time_ms);
   if (const auto sound = m_store.verify_audit("", store::Store::AuditLook::newer);
       !sound && sound.error().code == Code::corrupt)
     facts.audit = sound.error().message;

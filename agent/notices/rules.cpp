@@ -153,6 +153,16 @@ Found audit_broken(const Look& look) {
       .time_ms = look.facts.now_ms}};
 }
 
+Found engine_away(const Look& look) {
+  if (look.facts.engine.empty())
+    return {};
+  return {{.event = "fleet.away",
+      .site = {},
+      .subject = {},
+      .text = look.facts.engine,
+      .time_ms = look.facts.now_ms}};
+}
+
 struct Rule {
   std::string_view event;
   Found (*find)(const Look& look);
@@ -169,6 +179,7 @@ constexpr std::array k_rules{
     Rule{"backup.overdue", backup_overdue},
     Rule{"backup.unproven", backup_unproven},
     Rule{"audit.broken", audit_broken},
+    Rule{"fleet.away", engine_away},
 };
 
 } // namespace

@@ -25,7 +25,8 @@ struct Facts {
   std::vector<store::Job> unfinished;
   std::vector<ServicePlace> down; // nobody starts them again
   std::vector<control::BackupState> backups;
-  std::string audit; // which entry of the audit trail is not what it was, "": all are
+  std::string engine = {}; // of the fleet: what is wrong with it, "": nothing, or there is none
+  std::string audit;       // which entry of the audit trail is not what it was, "": all are
 };
 
 // Writes what changed.

@@ -23,6 +23,8 @@ inline constexpr std::string_view k_backup_user = "chillbox-backup";
 inline constexpr std::string_view k_notify_user = "chillbox-notify";
 // hooks/fetch/http runs as this one.
 inline constexpr std::string_view k_fetch_user = "chillbox-fetch";
+// What speaks to the engine of a fleet.
+inline constexpr std::string_view k_courier_user = "chillbox-courier";
 // People come in by ssh as this one.
 inline constexpr std::string_view k_ssh_user = "chillbox-ssh";
 // Its members may use the control socket.
@@ -37,7 +39,7 @@ struct HostUser {
 inline constexpr std::array k_host_users{HostUser{k_edge_user, "/var/lib/chillbox"},
     HostUser{k_vault_user, "/dev/null"}, HostUser{k_acme_user, "/var/lib/chillbox/acme"},
     HostUser{k_backup_user, "/dev/null"}, HostUser{k_notify_user, "/dev/null"},
-    HostUser{k_fetch_user, "/dev/null"},
+    HostUser{k_fetch_user, "/dev/null"}, HostUser{k_courier_user, "/dev/null"},
     HostUser{k_ssh_user, "/var/lib/chillbox/ssh", "/usr/lib/chillbox/gate"}};
 
 enum class Kept {

@@ -45,8 +45,9 @@ Ruleset rights_of(long version) {
   return all;
 }
 
-constexpr int k_rule_port = 2; // LANDLOCK_RULE_NET_PORT
-constexpr uint64_t k_bind = 1; // LANDLOCK_ACCESS_NET_BIND_TCP
+constexpr int k_rule_port = 2;    // LANDLOCK_RULE_NET_PORT
+constexpr uint64_t k_bind = 1;    // LANDLOCK_ACCESS_NET_BIND_TCP
+constexpr uint64_t k_connect = 2; // LANDLOCK_ACCESS_NET_CONNECT_TCP
 constexpr long k_first_with_ports = 4;
 struct PortRule {
   uint64_t access, port;
@@ -76,7 +77,7 @@ int bind_only(std::span<const uint16_t> ports) {
   return ::syscall(k_restrict_self, ruleset.get(), 0) == 0 ? 0 : errno;
 }
 
-Result<void> restrict_with_landlock(const char* beneath) {
+Result<void> restrict_with_landlock(const char* beneath, std::span<const uint16_t> connect_ports) {
   const long version = ::syscall(k_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 0 && (errno == ENOSYS || errno == EOPNOTSUPP))
     return {};
@@ -95,6 +96,10 @@ Result<void> restrict_with_landlock(const char* beneath) {
     if (::syscall(k_add_rule, ruleset.get(), LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
       return fail_errno(cat("landlock: allow ", beneath), errno);
   }
+  for (const uint16_t port : connect_ports)
+    if (const PortRule rule{k_connect, port}; version >= k_first_with_ports &&
+        ::syscall(k_add_rule, ruleset.get(), k_rule_port, &rule, 0) != 0)
+      return fail_errno(cat("landlock: allow port ", port), errno);
   if (::syscall(k_restrict_self, ruleset.get(), 0) != 0)
     return fail_errno("landlock: restrict", errno);
   return {};

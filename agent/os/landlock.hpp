@@ -11,9 +11,11 @@ namespace chillbox::os {
 
 // Afterwards nothing can be opened, made, removed or executed anywhere but, with `beneath`, files,
 // directories and links below that directory (never executed); no TCP port bound or connected, no
-// abstract socket or signal to anybody outside. Needs no_new_privs. beneath: nullptr for no file at
-// all. Open descriptors stay as they are. A kernel without Landlock is not an error.
-Result<void> restrict_with_landlock(const char* beneath);
+// abstract socket or signal to anybody outside; but `connect_ports`. Needs no_new_privs. beneath:
+// nullptr for no file at all. Open descriptors stay as they are. A kernel without Landlock is not
+// an error.
+Result<void> restrict_with_landlock(
+    const char* beneath, std::span<const uint16_t> connect_ports = {});
 
 // Network rules: Linux 6.7.
 bool landlock_knows_ports();

@@ -32,8 +32,7 @@ Result<Child> Child::start(const RoleCommand& command) {
     return fail(Code::invalid, "start: no role named");
   const Fd null = TRY(open_null(O_RDONLY));
   Spawn plan;
-  plan.program = "/proc/self/exe"; // also after an upgrade replaced the file: both halves are then
-                                   // of the same version
+  plan.program = command.program;
   plan.argv = command.argv;
   plan.env = command.env;
   plan.fds = command.fds;

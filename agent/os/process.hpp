@@ -15,7 +15,8 @@
 namespace chillbox::os {
 
 struct RoleCommand {
-  std::vector<std::string> argv; // argv[0] is shown by ps; the program is /proc/self/exe
+  std::vector<std::string> argv;          // argv[0] is shown by ps
+  std::string program = "/proc/self/exe"; // after an upgrade replaced the file still the same one
   std::vector<std::pair<std::string, std::string>> env;
   std::vector<std::pair<int, int>>
       fds; // (ours, number in the child); 0,1,2: /dev/null, ours 2, ours 2 unless given

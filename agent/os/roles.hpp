@@ -53,8 +53,17 @@ inline constexpr Role k_restore_role{
     "--restore", "chillboxd: restore", "the site's", std::nullopt, 0, 0};
 inline constexpr Role k_copier_role{
     "--copier", "chillboxd: copier", "the site's", std::nullopt, 0, 0};
+// These two are chillboxctl's, which has TLS (courier/courier.hpp). Of a quarter of a gigabyte a
+// few megabytes are used.
+inline constexpr Role k_courier_role{
+    "courier", "chillboxd: courier", k_courier_user, Profile::courier, 256ULL << 20, 64};
+inline constexpr Role k_dialer_role{
+    "dialer", "chillboxd: dialer", k_courier_user, Profile::dialer, 64ULL << 20, 64};
 inline constexpr std::array k_roles{&k_edge_role, &k_vault_role, &k_stager_role, &k_task_role,
-    &k_launcher_role, &k_snapshot_role, &k_proof_role, &k_restore_role, &k_copier_role};
+    &k_launcher_role, &k_snapshot_role, &k_proof_role, &k_restore_role, &k_copier_role,
+    &k_courier_role, &k_dialer_role};
+// Those that chillboxd has a main for: the first ones.
+inline constexpr size_t k_own_roles = k_roles.size() - 2;
 
 // For Child::start; the caller adds descriptors.
 RoleCommand role_command(const Role& role, std::vector<std::string> arguments = {});

@@ -147,7 +147,7 @@ Result<void> confine(const Confinement& c) {
   // The stager without a root of its own (a test that is not root) writes where we cannot know.
   const bool has_files = c.profile == Profile::stager || c.profile == Profile::log;
   if (!has_files)
-    TRY(restrict_with_landlock(nullptr));
+    TRY(restrict_with_landlock(nullptr, c.connect_ports));
   else if (c.chroot_to)
     TRY(restrict_with_landlock("/"));
   if (const int err = load_filter(filter, true); err != 0)

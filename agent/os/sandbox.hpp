@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace chillbox::os {
 
@@ -22,19 +23,23 @@ enum class Profile {
   vault, // read, write, send, receive, exit on what it has. No file, no network, no thread; memory
          // as far as memory_limit.
   log, // as vault, and *at() calls on files below its directory: openat, renameat, unlinkat, flock.
-  stager, // as vault, and *at() calls below its directory: openat, mkdirat, symlinkat, fchmod,
-          // unlinkat, ... No network, no exec.
+  stager,  // as vault, and *at() calls below its directory: openat, mkdirat, symlinkat, fchmod,
+           // unlinkat, ... No network, no exec.
+  courier, // read, write, send and receive on what it has and is sent; threads, time, memory. No
+           // open, socket, connect, exec.
+  dialer,  // as vault, and: a TCP socket, connected to one of connect_ports
 };
 
 struct Confinement {
   Profile profile;
   std::optional<User>
       user; // nullopt: stays who it is, without capabilities (the log's; tests that are not root)
-  std::optional<std::string> chroot_to; // the process's whole file system afterwards
-  uint64_t memory_limit = 0;            // RLIMIT_AS in bytes, 0: none
-  uint64_t file_limit = 0;              // RLIMIT_FSIZE in bytes, 0: none
-  uint64_t open_files = 0;              // RLIMIT_NOFILE, 0: as it is
-  bool locks_memory = false;            // lock_memory(), once what is not needed is given back
+  std::optional<std::string> chroot_to;     // the process's whole file system afterwards
+  uint64_t memory_limit = 0;                // RLIMIT_AS in bytes, 0: none
+  uint64_t file_limit = 0;                  // RLIMIT_FSIZE in bytes, 0: none
+  uint64_t open_files = 0;                  // RLIMIT_NOFILE, 0: as it is
+  bool locks_memory = false;                // lock_memory(), once what is not needed is given back
+  std::vector<uint16_t> connect_ports = {}; // the dialer's, where the kernel knows (Linux 6.7)
 };
 // A forbidden system call afterwards ends the process by SIGSYS: exit code 159, the call's number
 // in the kernel's log.

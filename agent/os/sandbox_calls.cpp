@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
@@ -67,6 +68,9 @@ constexpr auto k_log = std::to_array<int>(
     {SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(stat), SCMP_SYS(lstat),
         SCMP_SYS(renameat2), SCMP_SYS(renameat), SCMP_SYS(unlinkat), SCMP_SYS(flock)});
 
+// Connections to addresses that it has.
+constexpr auto k_dialer = std::to_array<int>({SCMP_SYS(connect), SCMP_SYS(setsockopt)});
+
 constexpr uint32_t k_thread_must = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 constexpr uint32_t k_clone_detached = 0x00400000; // musl sets it; the kernel ignores it
 constexpr uint32_t k_thread_may = k_thread_must | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM |
@@ -94,6 +98,11 @@ void add_rules(FilterRules& rules, Profile profile, pid_t self) {
     rules.allow_bits(SCMP_SYS(clone), 0, ~k_thread_may, k_thread_must);
     break;
   case Profile::vault: break;
+  case Profile::courier: rules.allow_bits(SCMP_SYS(clone), 0, ~k_thread_may, k_thread_must); break;
+  case Profile::dialer:
+    rules.allow_values(SCMP_SYS(socket), 0, {AF_INET, AF_INET6});
+    rules.allow(k_dialer);
+    break;
   case Profile::log: rules.allow(k_log); return;
   case Profile::stager:
     rules.allow(k_stager);

@@ -3,6 +3,7 @@
 // and becomes root's before the next one begins. Nobody but that user and root comes to what is
 // being built: `.chillbox` is closed to the site's own services meanwhile.
 #include "rollout/build.hpp"
+#include "rollout/claims.hpp"
 #include "rollout/immutable.hpp"
 #include "rollout/install.hpp"
 #include "rollout/legacy_links.hpp"
@@ -32,6 +33,7 @@ namespace {
 constexpr std::string_view k_of_a_layer =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
 constexpr size_t k_longest_key = 64;
+constexpr os::Millis k_outcome_margin{60'000}; // of a release_command on another host
 
 std::string top_of(const JobContext& r) {
   return r.release_dir() + "/.chillbox";
@@ -317,25 +319,56 @@ Result<void> build_tree(JobContext& r) {
   return link_immutable(r.host, r.job.site); // before the first page that names them is answered
 }
 
-Result<void> migrate(JobContext& r, const PlannedService& p) {
-  if (p.service.release_command.empty())
-    return {};
-  if (const auto why = runs_elsewhere(r.host, r.release.site.run_on.release_command);
-      !why.empty()) {
-    r.info(cat("release_command of '", p.service.name.str(), "' ", why));
-    return {};
-  }
+namespace {
+
+Result<void> run_release_command(
+    JobContext& r, const PlannedService& p, const CommandClaim* claim) {
   const ServiceContext place{&r.release.site, &p.service, r.release.row.version, r.release_dir(),
       Slot::none, 0, r.release.user, {}, &p.kind};
   TRY(keep_data(r)); // before the first of them
   auto environment = TRY(service_environment(r.host, place));
   TRY(openrc::add_secret_variables(secrets_env_path(r.host, place), environment));
+  if (claim != nullptr) {
+    environment.emplace_back("CHILLBOX_RUN", claim->key.substr(std::string_view("claims/").size()));
+    environment.emplace_back("CHILLBOX_FENCE", std::to_string(claim->fence));
+  }
   r.info(cat("release_command of '", p.service.name.str(),
       "' runs: ", printable(join(p.service.release_command, " "))));
+  return release_command(
+      r.host, place, std::move(environment), [&](std::string_view line) { r.output(line); },
+      [&] { return r.control.cancelled(); });
+}
+
+// On one host of the fleet; the others go on when it has succeeded there.
+Result<void> run_once_in_fleet(JobContext& r, const PlannedService& p) {
+  const auto claim =
+      TRY(claim_command(r.host, r.job.site, r.release.row.version, p.service.name.str()));
+  if (claim.fence == 0) {
+    r.info(cat("release_command of '", p.service.name.str(), "' runs on ", claim.host,
+        ", whose outcome is awaited"));
+    const auto limit = std::chrono::duration_cast<os::Millis>(r.host.config.build_timeout);
+    return wait_for_outcome(
+        r.host, claim, limit + k_outcome_margin, [&] { return r.control.cancelled(); });
+  }
+  const auto done = run_release_command(r, p, &claim);
+  if (const auto told = tell_outcome(r.host, claim, done); !told)
+    r.warn(cat("release_command of '", p.service.name.str(),
+        "': its end could not be written for the other hosts: ", told.error().message));
+  return done;
+}
+
+} // namespace
+
+Result<void> migrate(JobContext& r, const PlannedService& p) {
+  if (p.service.release_command.empty())
+    return {};
+  const auto& where = r.release.site.run_on.release_command;
+  if (const auto why = runs_elsewhere(r.host, where); !why.empty()) {
+    r.info(cat("release_command of '", p.service.name.str(), "' ", why));
+    return {};
+  }
   TRY_IN(cat("service '", p.service.name.str(), "'"),
-      release_command(
-          r.host, place, std::move(environment), [&](std::string_view line) { r.output(line); },
-          [&] { return r.control.cancelled(); }));
+      where == config::k_once ? run_once_in_fleet(r, p) : run_release_command(r, p, nullptr));
   return {};
 }
 

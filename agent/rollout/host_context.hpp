@@ -5,6 +5,7 @@
 #include "backup/restored.hpp"
 #include "base/error.hpp"
 #include "config/host.hpp"
+#include "control/engine.hpp"
 #include "nginx/nginx.hpp"
 #include "openrc/slots.hpp"
 #include "os/clock.hpp"
@@ -45,6 +46,7 @@ struct HostContext {
   std::function<Result<void>(const store::Job& job)> check_sender = {};
   ArtifactHolds artifact_holds = {};
   BackupSource backups = {};
+  control::Engine* fleet = nullptr; // without [fleet]
 };
 
 } // namespace chillbox::rollout

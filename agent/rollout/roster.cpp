@@ -14,6 +14,8 @@ namespace {
 
 using control::Roster;
 
+constexpr std::string_view k_needs_engine =
+    "this host has no engine: chillboxctl fleet init makes one, [fleet] of chillboxd.toml names it";
 std::mutex s_taking; // one at a time: each is compared with the one before it
 
 struct Held {
@@ -136,6 +138,8 @@ std::string runs_elsewhere(const HostContext& host, std::string_view where) {
   const auto now = held(host);
   if (!now)
     return cat("runs nowhere: ", now.error().message);
+  if (!*now && where == config::k_once)
+    return "runs nowhere: this host is of no fleet: chillboxctl fleet add";
   if (!*now)
     return where == config::k_first_host
         ? ""
@@ -144,6 +148,10 @@ std::string runs_elsewhere(const HostContext& host, std::string_view where) {
   const std::string of = cat(" of fleet ", fleet.roster.fleet);
   if (!fleet.problem.empty())
     return cat("runs nowhere: the roster", of, ": ", fleet.problem);
+  if (where == config::k_once)
+    return host.fleet == nullptr ? cat("runs nowhere: ", k_needs_engine)
+        : fleet.here == nullptr  ? cat("runs nowhere: this host is none", of)
+                                 : "";
   const bool first = where == config::k_first_host;
   if (first ? fleet.first() : fleet.here != nullptr && fleet.here->name == where)
     return "";
@@ -154,6 +162,10 @@ std::string runs_elsewhere(const HostContext& host, std::string_view where) {
 }
 
 Result<void> check_where(const HostContext& host, std::string_view where) {
+  if (where == config::k_once) {
+    const auto why = runs_elsewhere(host, where);
+    return why.empty() ? Result<void>{} : fail(Code::invalid, cat("once: ", why));
+  }
   if (where == config::k_all_hosts || where == config::k_first_host)
     return {};
   const auto now = TRY(held(host));
@@ -164,7 +176,7 @@ Result<void> check_where(const HostContext& host, std::string_view where) {
     names.push_back(one.name);
   if (std::ranges::find(names, where) == names.end())
     return fail(Code::invalid,
-        cat("fleet ", now->roster.fleet, " has no host '", where, "': all, first, ",
+        cat("fleet ", now->roster.fleet, " has no host '", where, "': all, first, once, ",
             join(names, ", ")));
   return {};
 }

@@ -28,8 +28,8 @@ struct Fleet {
 Result<Fleet> fleet_of(const HostContext& host);
 // nullopt: it is of no fleet.
 std::optional<control::FleetSeat> seat_of(const HostContext& host);
-// Where: "all", "first" or a host's name. "": here; else why not, as "runs on web1 alone, the first
-// of fleet shop". A host of no fleet is the first one of its own.
+// Where: "all", "first", "once" or a host's name. "": here; else why not, as "runs on web1 alone,
+// the first of fleet shop". A host of no fleet is the first one of its own.
 std::string runs_elsewhere(const HostContext& host, std::string_view where);
 // Of a host of a fleet, where `where` names a host that the fleet does not have.
 Result<void> check_where(const HostContext& host, std::string_view where);

@@ -90,6 +90,11 @@ Result<void> Store::skip_cron_run(const CronRun& run) {
   return txn.commit();
 }
 
+Result<void> Store::forget_cron_run(uint64_t id) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.run("DELETE FROM cron_runs WHERE id = ?1", id);
+}
+
 Result<std::optional<CronRun>> Store::cron_run(uint64_t id) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;

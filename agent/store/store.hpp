@@ -159,6 +159,7 @@ public:
   Result<void> end_cron_run(const CronRun& run);       // state, ended_ms, code, text
   // One that did not run. The same entry for the same reason as the last time is counted, not
   // repeated.
+  Result<void> forget_cron_run(uint64_t id); // it was another host's
   Result<void> skip_cron_run(const CronRun& run);
   Result<std::optional<CronRun>> cron_run(uint64_t id);
   // Newest first.

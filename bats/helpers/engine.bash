@@ -72,5 +72,7 @@ links() { # STATE WHAT...
         box net "$WEB1" -- ip link set "$what" "$1"
     done
 }
-cut() { links down "$@"; }
+cut() { # also the program of that name
+    case ${1-} in -*) command cut "$@" ;; *) links down "$@" ;; esac
+}
 mend() { links up "$@"; }

@@ -228,7 +228,7 @@ TEST_CASE("every problem of the host configuration is told at once, with its lin
   CHECK(
       problems(
           "[limits]\nartifact_max = \"1TB\"\njobs_max = 0\n\n[limts]\na = 1\n[host]\nlog_levl = \"info\"\n") ==
-      "chillboxd.toml:5: limts: unknown field, allowed are host, stage, limits, nginx, tls, backup, metrics, fetch, notify, defaults, data, variables, edge; did you mean 'limits'?\n"
+      "chillboxd.toml:5: limts: unknown field, allowed are host, stage, limits, nginx, tls, backup, metrics, fetch, fleet, notify, defaults, data, variables, edge; did you mean 'limits'?\n"
       "chillboxd.toml:8: host.log_levl: unknown field, allowed are server_name, log_level, tech_email; did you mean 'log_level'?\n"
       "chillboxd.toml:2: limits.artifact_max: found '1TB', must be a size such as \"256M\" or \"2G\", or a number of bytes, from 1.0 MB to 1.1 TB\n"
       "chillboxd.toml:3: limits.jobs_max: found 0, must be a whole number from 1 to 64");

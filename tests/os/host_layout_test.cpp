@@ -32,11 +32,11 @@ TEST_CASE("the package makes the users and the group of the table") {
   }
   CHECK(script.find(cat("addgroup -S ", k_admin_group, " ")) != std::string::npos);
   CHECK(recipe.find(cat("pkgusers=\"", k_edge_user, " ", k_vault_user, " ", k_acme_user, " ",
-            k_backup_user, " ", k_notify_user, " ", k_fetch_user, " ", k_ssh_user, "\"")) !=
-      std::string::npos);
+            k_backup_user, " ", k_notify_user, " ", k_fetch_user, " ", k_courier_user, " ",
+            k_ssh_user, "\"")) != std::string::npos);
   CHECK(recipe.find(cat("pkggroups=\"", k_edge_user, " ", k_admin_group, " ", k_vault_user, " ",
-            k_acme_user, " ", k_backup_user, " ", k_notify_user, " ", k_fetch_user, " ", k_ssh_user,
-            "\"")) != std::string::npos);
+            k_acme_user, " ", k_backup_user, " ", k_notify_user, " ", k_fetch_user, " ",
+            k_courier_user, " ", k_ssh_user, "\"")) != std::string::npos);
 }
 
 TEST_CASE("a directory comes after the one that it is in, and is named once") {

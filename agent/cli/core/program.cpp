@@ -10,6 +10,7 @@
 #include "cli/laptop/agent.hpp"
 #include "cli/laptop/defaults.hpp"
 #include "cli/laptop/git_remote.hpp"
+#include "courier/courier.hpp"
 
 #include <algorithm>
 
@@ -84,6 +85,8 @@ int run_program(const std::vector<std::string>& words) {
     return run_agent({words.begin() + 1, words.end()});
   if (!words.empty() && words[0] == "__git-remote")
     return run_git_remote({words.begin() + 1, words.end()});
+  if (courier::is_courier(words))
+    return courier::run_courier(words);
   if (!words.empty() && words[0] == "gate")
     return run_gate({words.begin() + 1, words.end()});
   std::string hint;

@@ -240,6 +240,16 @@ void look_at_backups(Doctor& d, const std::vector<control::BackupState>& backups
     d.ok("backups", cat(proven, " of ", backups.size(), " sites have one that is proven"));
 }
 
+void look_at_fleet(Doctor& d) {
+  const auto& engine = d.status->host.engine;
+  if (!engine)
+    return;
+  const auto trouble = control::engine_trouble(*engine, os::real_clock().wall_ms());
+  if (!trouble.empty())
+    return d.fail("fleet", trouble, "what runs once, and rollouts, wait for it");
+  d.ok("fleet", cat("its engine answers since ", rfc3339(engine->since_ms / 1000)));
+}
+
 void look_at_daemon(Doctor& d) {
   const auto answer = ask(d.paths, {.verb = "status"});
   auto status = answer ? control::read_answer<control::FullStatus>(*answer)
@@ -256,6 +266,7 @@ void look_at_daemon(Doctor& d) {
   for (const auto& warning : host.warnings)
     d.warn("chillboxd", warning, "this stays until the next start of chillboxd");
   look_at_seal(d);
+  look_at_fleet(d);
   look_at_sites(d);
   look_at_certificates(d);
   look_at_backups(d, status->backups);

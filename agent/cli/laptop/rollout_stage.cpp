@@ -94,6 +94,10 @@ Result<void> Stage::order_hosts() {
       std::ranges::all_of(
           site.services, [](const auto& service) { return service.release_command.empty(); }))
     return {};
+  if (site.run_on.release_command == config::k_once) { // whoever is first
+    m_state.rules.canary = 1;
+    return {};
+  }
   const auto some = std::ranges::count(m_state.hosts, true, &RolledHost::runs_command);
   if (some != 1)
     return fail(Code::conflict,

@@ -85,6 +85,10 @@ void print_host(Terminal& terminal, const control::HostStatus& host) {
     terminal.print(cat("refused    ", host.refused_webhooks,
         host.refused_webhooks == 1 ? " webhook, " : " webhooks, ", host.refused_uploads,
         host.refused_uploads == 1 ? " upload" : " uploads", " since chillboxd started"));
+  if (host.engine)
+    if (const auto trouble = control::engine_trouble(*host.engine, os::real_clock().wall_ms());
+        !trouble.empty())
+      terminal.print(cat(terminal.out(Style::warn, "fleet"), "      ", printable(trouble, 500)));
   for (const std::string& warning : host.warnings)
     terminal.print(cat(terminal.out(Style::warn, "warning"), "    ", printable(warning, 500)));
 }

@@ -1,0 +1,175 @@
+#include "rollout/claims.hpp"
+
+#include "base/encoding.hpp"
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "crypto/hash.hpp"
+#include "os/deadline.hpp"
+#include "rollout/roster.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+namespace chillbox::rollout {
+namespace {
+
+using control::EngineCondition;
+using control::EngineWrite;
+
+constexpr std::chrono::milliseconds k_claim_wait{5'000};
+constexpr int64_t k_claims_kept_days = 14, k_claim_days_removed = 3, k_claim_day = 24 * 3600;
+constexpr size_t k_removed_at_once = 60;
+constexpr size_t k_max_claim = 2000;
+constexpr const char* k_outcome = "/outcome";
+constexpr int k_outcome_tries = 12;
+// Nothing tells of it here: a claim that is followed would wake every host for every other one.
+constexpr os::Millis k_outcome_look{1'000};
+
+std::string cron_claims(const SiteName& site, std::string_view line) {
+  return cat(
+      "claims/", site.str(), "/cron/", crypto::sha256_of(bytes_of(line)).str().substr(0, 16), "/");
+}
+
+// What this host writes into a claim: nobody else writes the same.
+Result<std::string> claim_text(const HostContext& host) {
+  const auto seat = seat_of(host);
+  if (!seat || seat->host.empty() || !seat->problem.empty())
+    return fail(Code::denied, "this host is of no fleet");
+  return dump(Json{{"host", seat->host}, {"id", random_token(16)}});
+}
+
+// Whose claim it is.
+std::string host_in(std::string_view claim) {
+  const auto json = parse_json(claim, k_max_claim);
+  const bool named =
+      json && json->is_object() && json->contains("host") && (*json)["host"].is_string();
+  return named ? printable((*json)["host"].get<std::string>(), 80) : "another host";
+}
+
+Result<void> check_clock(const control::Engine& engine) {
+  const int64_t ahead = engine.status().ahead_s;
+  if (std::abs(ahead) <= control::k_engine_clock)
+    return {};
+  return fail(Code::denied,
+      cat("the clock of this host is ", std::abs(ahead), " s ", ahead > 0 ? "behind" : "ahead of",
+          " the fleet's engine: rc-service chronyd restart"));
+}
+
+Result<void> remove_old(control::Engine& engine, const std::string& claims, int64_t now) {
+  for (int64_t days = k_claims_kept_days; days < k_claims_kept_days + k_claim_days_removed;
+      ++days) {
+    const std::string day = claim_minute(now - days * k_claim_day).substr(0, 10);
+    auto old = TRY(engine.read(claims + day, k_claim_wait));
+    for (size_t i = 0; i < old.size(); i += k_removed_at_once) {
+      std::vector<EngineWrite> writes;
+      for (size_t j = i; j < std::min(i + k_removed_at_once, old.size()); ++j)
+        writes.push_back({.key = old[j].key, .text = {}, .removes = true});
+      (void)TRY(engine.change({}, writes, k_claim_wait));
+    }
+  }
+  return {};
+}
+
+// Once a day for each entry, by a host that has just claimed it.
+void remove_old_claims(control::Engine& engine, const std::string& claims, int64_t now) {
+  static std::mutex s_mutex;
+  static std::map<std::string, int64_t> s_done; // days since 1970
+  {
+    const std::lock_guard lock(s_mutex);
+    int64_t& done = s_done[claims];
+    if (std::exchange(done, now / k_claim_day) == now / k_claim_day)
+      return;
+  }
+  (void)remove_old(engine, claims, now); // else tomorrow
+}
+
+} // namespace
+
+std::string claim_minute(int64_t unix_seconds) {
+  return rfc3339(unix_seconds).substr(0, 16) + "Z";
+}
+
+std::string cron_claim_key(const SiteName& site, std::string_view line, int64_t due) {
+  return cron_claims(site, line) + claim_minute(due);
+}
+
+Result<cron::Claim> claim_run(
+    HostContext& host, const SiteName& site, const std::string& line, int64_t due) {
+  if (host.fleet == nullptr)
+    return fail(Code::denied, "this host has no engine");
+  auto& engine = *host.fleet;
+  const std::string key = cron_claim_key(site, line, due);
+  // Asked first: it costs the engine less than a change, and tells its clock.
+  if (!TRY(engine.read(key, k_claim_wait)).empty())
+    return cron::Claim{};
+  TRY(check_clock(engine));
+  const int64_t now = host.clock.wall();
+  if (now - due > k_claim_late)
+    return fail(Code::denied, cat("it was due at ", rfc3339(due), ", too long ago to be claimed"));
+  const std::string text = TRY(claim_text(host));
+  const auto taken = TRY(engine.change({{.kind = EngineCondition::Kind::absent, .key = key}},
+      {{.key = key, .text = text}}, k_claim_wait));
+  if (!taken.made)
+    return cron::Claim{};
+  remove_old_claims(engine, cron_claims(site, line), now);
+  return cron::Claim{true, key.substr(std::string_view("claims/").size()), taken.fence};
+}
+
+Result<CommandClaim> claim_command(HostContext& host, const SiteName& site,
+    const std::string& version, const std::string& service) {
+  if (host.fleet == nullptr)
+    return fail(Code::denied, "this host has no engine");
+  CommandClaim claim{.key = cat("claims/", site.str(), "/release/", version, "/", service)};
+  const std::string text = TRY(claim_text(host));
+  const auto taken =
+      TRY(host.fleet->change({{.kind = EngineCondition::Kind::absent, .key = claim.key}},
+          {{.key = claim.key, .text = text}}, k_claim_wait));
+  if (taken.made) {
+    claim.fence = taken.fence;
+    return claim;
+  }
+  claim.host = host_in(taken.found);
+  claim.own = claim.host == host_in(text);
+  return claim;
+}
+
+Result<void> tell_outcome(
+    HostContext& host, const CommandClaim& claim, const Result<void>& outcome) {
+  const std::string text =
+      outcome ? std::string() : printable(outcome.error().message, k_max_claim);
+  Result<control::EngineChange> told = fail(Code::unreachable, "");
+  for (int tries = 0; tries < k_outcome_tries && !told; ++tries)
+    told = host.fleet->change(
+        {{.kind = EngineCondition::Kind::held, .key = claim.key, .fence = claim.fence}},
+        {{.key = claim.key + k_outcome, .text = text}}, k_claim_wait);
+  if (!told)
+    return std::unexpected(told.error());
+  return told->made ? Result<void>{} : fail(Code::conflict, "the claim was removed meanwhile");
+}
+
+Result<void> wait_for_outcome(HostContext& host, const CommandClaim& claim, os::Millis give_up,
+    const std::function<bool()>& cancelled) {
+  const os::Deadline deadline(give_up);
+  for (;;) {
+    const auto outcome = host.fleet->read(claim.key + k_outcome, k_claim_wait);
+    if (!outcome && outcome.error().code != Code::unreachable)
+      return std::unexpected(outcome.error());
+    if (outcome && !outcome->empty()) {
+      const auto& text = outcome->front().text;
+      return text.empty() ? Result<void>{}
+                          : fail(Code::failure, cat("it failed on ", claim.host, ": ", text));
+    }
+    if (cancelled())
+      return fail(Code::interrupted, "cancelled");
+    if (deadline.passed() || (claim.own && outcome))
+      return fail(Code::timed_out,
+          cat("it is lost: ", claim.host, " began it and never said how it ended"));
+    host.clock.sleep(k_outcome_look);
+  }
+}
+
+} // namespace chillbox::rollout
