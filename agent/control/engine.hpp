@@ -73,7 +73,7 @@ public:
   virtual void follow(std::string prefix, std::function<void()> changed) = 0;
   // Gives back the lease, and with it what was written with it.
   virtual void release() = 0;
-  virtual EngineStatus status() const = 0;
+  virtual EngineStatus status() const { return {.reachable = true}; }
 };
 
 inline constexpr std::chrono::seconds k_engine_lease{60};
