@@ -384,6 +384,10 @@ for word in b"one", b"two":
     run -0 on 3 ctl status
     [[ "$output" == *"fleet: 'other' is not balanced here: "*"chillbox.thief.conf has its name thief.example"* ]]
     [[ "$output" == *'fleet: this balancer has sites of its own'* ]]
+    [ "$(on 3 json tls '.certificates | map(.id) | join(" ")')" = 'hello thief' ] # none for what it does not serve
+    run -0 fleet balance other --names localhost
+    run -0 on 3 ctl status
+    [[ "$output" == *"fleet: 'other' is not balanced here: this host itself has its name localhost"* ]]
     [ "$(visit /page)" = page ]
     run -0 fleet balance other
 }

@@ -227,33 +227,43 @@ std::string balancers_text(
   return out;
 }
 
-// A name that another file has keeps its server.
-std::vector<std::string> take_out_taken(Fleet& fleet, const std::vector<Directive>& directives) {
-  std::vector<std::string> why;
-  if (!fleet.balances())
-    return why;
-  std::erase_if(fleet.sites, [&](const control::BalancedSite& site) {
-    for (const auto& d : directives)
-      if (d.words[0] == "server_name" && !d.file.ends_with(cat("/", k_host_file)))
-        for (const auto& name : site.names)
-          if (std::ranges::find(d.words, name, lower) != d.words.end()) {
-            why.push_back(cat(
-                "fleet: '", site.site, "' is not balanced here: ", d.file, " has its name ", name));
-            return true;
-          }
-    return false;
-  });
-  return why;
-}
-
 void Nginx::set_fleet(Fleet fleet) {
   const std::scoped_lock lock(m_fleet_mutex);
-  m_fleet = std::move(fleet);
+  m_fleet = m_served_fleet = std::move(fleet);
 }
 
 Fleet Nginx::fleet() {
   const std::scoped_lock lock(m_fleet_mutex);
-  return m_fleet;
+  return m_served_fleet;
+}
+
+// A name that another server has keeps it.
+Fleet Nginx::served_fleet(
+    const std::vector<Directive>& directives, const std::vector<std::string>& own_names) {
+  const std::scoped_lock lock(m_fleet_mutex);
+  m_served_fleet = m_fleet;
+  m_not_balanced.clear();
+  if (!m_fleet.balances())
+    return m_served_fleet;
+  const auto owner_of = [&](const std::string& name) -> std::string {
+    if (std::ranges::find(own_names, name) != own_names.end())
+      return "this host itself";
+    for (const auto& d : directives)
+      if (d.words[0] == "server_name" && !d.file.ends_with(cat("/", k_host_file)) &&
+          std::ranges::find(d.words, name, lower) != d.words.end())
+        return d.file;
+    return {};
+  };
+  std::erase_if(m_served_fleet.sites, [&](const control::BalancedSite& site) {
+    for (const auto& name : site.names)
+      if (const auto owner = owner_of(name); !owner.empty()) {
+        m_not_balanced.push_back(
+            cat("fleet: '", site.site, "' is not balanced here: ", owner, " has its name ", name));
+        return true;
+      }
+    return false;
+  });
+  return m_served_fleet;
 }
 
 std::vector<std::string> Nginx::not_balanced() {
@@ -262,9 +272,13 @@ std::vector<std::string> Nginx::not_balanced() {
 }
 
 Result<void> Nginx::install_fleet(const Fleet& fleet) {
-  const auto before = this->fleet();
-  if (before == fleet)
-    return {};
+  Fleet before;
+  {
+    const std::scoped_lock lock(m_fleet_mutex);
+    if (m_fleet == fleet && m_not_balanced.empty())
+      return {};
+    before = m_fleet;
+  }
   set_fleet(fleet);
   const auto change = [&]() -> Result<bool> {
     const auto text = render_host(m_host, m_paths, random_token(8), TRY(host_facts()));
@@ -277,6 +291,7 @@ Result<void> Nginx::install_fleet(const Fleet& fleet) {
   const auto changed = change();
   if (!changed) {
     set_fleet(before);
+    (void)host_facts();
     return std::unexpected(changed.error());
   }
   return *changed ? reload() : Result<void>{};

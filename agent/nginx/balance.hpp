@@ -23,8 +23,6 @@
 
 namespace chillbox::nginx {
 
-struct Directive; // scan.hpp
-
 struct Fleet {
   std::vector<std::string> balancers;       // addresses that are believed, of other hosts
   std::string address;                      // of this balancer, "": it is none
@@ -45,7 +43,5 @@ std::string believed_balancers(const Fleet& fleet);
 // For the http block: of a balancer its servers, of a host one for what is not deployed there.
 std::string balancers_text(
     const Fleet& fleet, const config::HostConfig& host, const os::Paths& paths, bool ipv6);
-// Takes sites out of it whose names a file of NGINX's has already; why, a line for each.
-std::vector<std::string> take_out_taken(Fleet& fleet, const std::vector<Directive>& directives);
 
 } // namespace chillbox::nginx

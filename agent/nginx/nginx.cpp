@@ -220,9 +220,9 @@ Result<HostFacts> Nginx::host_facts() {
   facts.other_names = own_names();
   facts.build = build();
   facts.tls = TRY(has_any_certificate());
-  const std::scoped_lock lock(m_fleet_mutex);
-  facts.fleet = m_fleet;
-  m_not_balanced = take_out_taken(facts.fleet, directives);
+  auto own = facts.other_names;
+  own.push_back(m_host.server_name);
+  facts.fleet = served_fleet(directives, own);
   if (has_certificate(std::string(k_host_id)))
     facts.host_name = host_name_of(m_host);
   if (!other.empty())

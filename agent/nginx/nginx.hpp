@@ -209,7 +209,7 @@ public:
   Result<bool> install_host();
   // What install_host() writes for the fleet from now on.
   void set_fleet(Fleet fleet);
-  Fleet fleet();
+  Fleet fleet();                           // without sites of which another server has a name
   std::vector<std::string> not_balanced(); // sites, each with its reason
   // The same, and NGINX serves it when this returns. What does not pass `nginx -t` is not kept.
   Result<void> install_fleet(const Fleet& fleet);
@@ -238,6 +238,8 @@ private:
   Result<os::Exit> try_candidate(const std::string& file, const std::string& text);
   Result<void> mark_host();
   Result<HostFacts> host_facts();
+  Fleet served_fleet(
+      const std::vector<Directive>& directives, const std::vector<std::string>& own_names);
   Result<bool> has_any_certificate();
   Result<bool> write_tls(const std::string& id, const SiteTls& tls);
   Result<void> write_listen(const SiteName& site, std::string_view text);
@@ -259,7 +261,7 @@ private:
   config::HostConfig m_host;
   std::mutex m_directory_mutex, m_test_mutex, m_build_mutex, m_ticket_mutex, m_reload_mutex,
       m_facts_mutex, m_fleet_mutex;
-  Fleet m_fleet;
+  Fleet m_fleet, m_served_fleet; // as it was set; without what has a server already
   std::vector<std::string> m_not_balanced;
   std::shared_ptr<std::vector<Directive>> m_first_look; // until install_host() takes it
   os::Millis m_first_at{};

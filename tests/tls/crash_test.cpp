@@ -287,16 +287,21 @@ TEST_CASE("a balancer has certificates for what it balances, and lets them go; a
   host.certificates->tick();
   CHECK(host.state("shop") == "off");
   CHECK(host.texts["shop"].certificate.empty());
-  // And a host: what it asked a CA for before is served, and asked for no more.
+  // And a host: what it has is served, and no CA is asked any more.
+  host.deploy({"docs.example"}, "", "docs");
+  host.pass(k_day);
+  CHECK(host.state("docs") == "valid");
   const int before = host.orders_ever();
   host.fleet = {.balancers = {"10.0.0.9"},
       .address = "",
       .hosts = {"10.0.0.1"},
-      .sites = {{"blog", {"blog.example"}, 0}}};
+      .sites = {{"blog", {"blog.example"}, 0}, {"docs", {"docs.example"}, 0}}};
   host.deploy({"blog.example"});
-  host.pass(10 * k_day);
+  host.pass(80 * k_day);
   CHECK(host.orders_ever() == before);
   CHECK(host.record().facts.problem == "TLS ends at the balancers of its fleet");
+  CHECK(host.state("docs") == "valid");
+  CHECK_FALSE(host.texts["docs"].certificate.empty());
 }
 
 TEST_CASE("the administrator's own files are served as they are") {
