@@ -160,12 +160,12 @@ Result<void> Walk::chunk(Hosts hosts) {
 
 // A release that is not live any more was rolled back by somebody, or by its host.
 Result<void> Walk::bake(Hosts hosts) {
-  constexpr std::chrono::milliseconds k_look{500}; // at the stop file
+  constexpr std::chrono::milliseconds k_stop_look{500}; // at the stop file
   const auto end = std::chrono::steady_clock::now() + m_state.rules.bake;
   if (m_state.rules.bake.count() > 0)
     m_lines.line("bake", format_duration(m_state.rules.bake));
   while (std::chrono::steady_clock::now() < end && !told_to_stop())
-    os::real_clock().sleep(k_look);
+    os::real_clock().sleep(k_stop_look);
   for (RolledHost& host : hosts) {
     if (!host.is("done"))
       continue;
