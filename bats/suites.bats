@@ -56,3 +56,10 @@ program() { # NAME COMMAND: a program of one test case
     run -1 sh tests/run-unit ./good ./bad ./bad1 ./bad2 ./bad3
     [[ "$output" != *again* && "${lines[-1]}" == "1 passed, 4 failed" ]]
 }
+
+@test "the judge of a fleet under faults finds each invariant that is broken in a history, and none in a good one [fault-900]" {
+    run -0 python3 -B "$BATS_TEST_DIRNAME/../tests/fleet/judge_test.py"
+    [ "$(grep -c '^    def test_' "$BATS_TEST_DIRNAME/../tests/fleet/judge_test.py")" -ge 30 ]
+    [[ "$output" == *"
+OK" ]]
+}
