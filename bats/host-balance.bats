@@ -181,7 +181,7 @@ executed_twice() {
     forged=(-H 'X-Forwarded-For: 192.0.2.66' -H 'X-Real-IP: 192.0.2.66' -H 'X-Forwarded-Proto: https' -H 'Forwarded: for=192.0.2.66' -H 'X-Chillbox-First: 1')
     for answer in "$(visit / "${forged[@]}")" "$(direct 2 / "${forged[@]}")"; do
         [[ "$answer" == *'x-forwarded-for: 10.77.0.1'*'x-forwarded-proto: http'* ]]
-        [[ "$answer" != *192.0.2.66* && "$answer" != *'x-chillbox'*'x-chillbox'* ]]
+        [[ "$answer" != *192.0.2.66* && "$answer" != *x-chillbox* ]]
     done
     # A drained host refuses what comes from a balancer, and no stranger learns of it, nor is he refused.
     on 2 ctl drain hello
@@ -292,7 +292,10 @@ for word in b"one", b"two":
 }
 
 @test "[attack-G51] a stranger who has one host fail takes none away from the others' visitors" {
-    # Requests for which NGINX of the host closes the connection would count as a host that is down.
+    # What a host refuses before it was read, closes or takes too long for, would count as a host that is down.
+    edit_site '.version = "1.0.3" | .services[0].body_max = "1M"'
+    run -0 laptop chillboxctl rollout run -y
+    for _ in $(seq 8); do [ "$(status_of /up -X PUT --data-binary "@$LAPTOP/big")" = 413 ]; done
     for _ in $(seq 20); do visit / -H "X-Long: $(head -c 30000 /dev/zero | tr '\0' x)" -o /dev/null || :; done
     for _ in $(seq 20); do visit /page -X POST -H 'Content-Length: 100' -m 0.2 -o /dev/null 2>/dev/null || :; done
     [[ "$(answered 8)" == "$(name_of 1)="*" $(name_of 2)="* ]]
