@@ -114,13 +114,15 @@ void Members::forget_token() {
   m_token.clear();
 }
 
-Result<SecretString> Members::token(Line& line) {
-  const std::lock_guard lock(m_signing);
+Result<SecretString> Members::token(Line& line, const os::Deadline& deadline) {
+  const os::Deadline most = sooner(deadline, k_sign_in_wait);
+  const std::unique_lock lock(m_signing, most.left());
+  if (!lock)
+    return fail(Code::timed_out, "sign in: no answer in time");
   if (!m_token.empty())
     return m_token;
   const SecretString body = authenticate_body(m_access.user, m_access.password);
-  const auto reply =
-      TRY(exchange(line, request_of(line, "/v3/auth/authenticate", body, {}), k_sign_in_wait));
+  const auto reply = TRY(exchange(line, request_of(line, "/v3/auth/authenticate", body, {}), most));
   if (reply.status != k_status_ok) {
     const Refusal refusal = parse_refusal(reply.body);
     if (refusal.code == invalid_argument) // a wrong name or password, or no users at all
@@ -140,7 +142,7 @@ Members::Attempt Members::attempt(
   for (const bool last : {false, true}) {
     if (const auto there = connect(line, sooner(deadline, k_member_wait)); !there)
       return {std::unexpected(there.error()), true};
-    const auto signed_in = token(line);
+    const auto signed_in = token(line, deadline);
     if (!signed_in && kept && !last && !line.connection)
       continue; // it had closed a connection that was kept
     if (!signed_in)
@@ -188,7 +190,7 @@ Result<Reply> Members::ask(Line& line, std::string_view path, std::string_view b
 Result<AnswerHead> Members::begin_stream(Line& line, std::string_view path, std::string_view body) {
   line.close();
   TRY(connect(line, k_member_wait));
-  const SecretString signed_in = TRY(token(line));
+  const SecretString signed_in = TRY(token(line, k_sign_in_wait));
   // With this a member without a majority says so, and else it waits in silence.
   constexpr std::string_view k_majority = "Grpc-Metadata-hasleader: true\r\n";
   const os::Deadline deadline(k_member_wait);

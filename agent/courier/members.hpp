@@ -76,13 +76,14 @@ private:
   Result<Reply> exchange(Line& line, const SecretString& request, const os::Deadline& deadline);
   SecretString request_of(const Line& line, std::string_view path, std::string_view body,
       const SecretString& token, std::string_view more = "") const;
-  Result<SecretString> token(Line& line);
+  Result<SecretString> token(Line& line, const os::Deadline& deadline);
   void forget(const SecretString& token);
 
   Access m_access;
   Dialer m_dialer;
-  std::mutex m_dialing, m_signing;
-  SecretString m_token; // "": none
+  std::mutex m_dialing;
+  std::timed_mutex m_signing; // while one of them signs in, for seconds
+  SecretString m_token;       // "": none
 };
 
 } // namespace chillbox::courier

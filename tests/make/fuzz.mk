@@ -3,7 +3,7 @@
 T ?= 60
 FUZZ ?= $(sort $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/*.cpp)))
 FUZZ_CXX := $(firstword $(shell command -v clang++-19 clang++-20 clang++-21 clang++ 2>/dev/null) clang++-19)
-FUZZ_LIBS := $(patsubst %,$(BUILD)/lib%.a,edge nginx artifact control config crypto os base)
+FUZZ_LIBS := $(patsubst %,$(BUILD)/lib%.a,courier edge nginx artifact control config crypto os base)
 
 SANITIZE_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize CXX=$(FUZZ_CXX) SANITIZE=address,undefined,fuzzer-no-link \
   OPT='-O1 -g1 -w -fno-sanitize-recover=all' FUZZ='$(FUZZ)' ROOMS_TESTED='base crypto config control store artifact'
