@@ -51,15 +51,14 @@ class Judge:
                 yield event, int(serial), host, json.loads(json.loads(event['value'])['report'])
 
     def set_right(self):
-        """Times of a host whose clock was set."""
-        for fault in self.of('fault'):
-            if fault['what'] != 'clock':
-                continue
-            ended = next((one['at'] for one in self.of('mended') if one['what'] == 'clock' and one['where'] == fault['where'] and one['at'] > fault['at']), 1e12)
-            for job in self.of('job'):
-                for key in ('started_ms', 'finished_ms'):
-                    if job['host'] == fault['where'] and job[key] and fault['at'] <= job[key] / 1000 - fault['ahead_s'] <= ended:
-                        job[key] -= fault['ahead_s'] * 1000
+        """A job's time may be that of a clock that was wrong: `sure` is false then, and `since` the earliest that it may have begun."""
+        for job in self.of('job'):
+            times = [job['started_ms']]
+            for fault in self.of('fault'):
+                if fault['what'] == 'clock' and fault['where'] == job['host'] and job['started_ms']:
+                    ended = next((one['at'] for one in self.of('mended') if one['what'] == 'clock' and one['where'] == fault['where'] and one['at'] > fault['at']), 1e12)
+                    times += [ms - fault['ahead_s'] * 1000 for ms in (job['started_ms'], job['finished_ms'] or 0) if fault['at'] <= ms / 1000 - fault['ahead_s'] <= ended + 1]
+            job['sure'], job['since'] = len(times) == 1, min(times) if times[0] else None
 
     def signed_alone(self):
         signed, digests = {one['version']: one['at'] for one in self.of('version')}, {}
@@ -86,7 +85,7 @@ class Judge:
         outside = {(host, serial) for _, serial, host, report in self.reports() if report['state'] == 'outside'}
         outside = {host for host, _ in outside}  # whose slot was taken away while they switched
         jobs = sorted((job['started_ms'], job['finished_ms'] or job['started_ms'], job['host']) for job in self.of('job')
-                      if (job['actor'] or '').startswith('rollout:') and job['started_ms'])
+                      if (job['actor'] or '').startswith('rollout:') and job['started_ms'] and job['sure'])
         for at, (begun, _, host) in enumerate(jobs):
             out = {host} | {other for other_begun, ended, other in jobs[:at] if ended > begun}
             self.expect('I2', len(out - outside) <= self.most, f'{sorted(out)} switched at the same time, at {begun / 1000:.1f}')
@@ -216,7 +215,7 @@ class Judge:
                 live[seen['host']] = version
                 if version in ('', was):
                     continue
-                begun = [job for job in jobs[seen['host']] if job['started_ms'] and job['started_ms'] / 1000 <= seen['second'] + 2]
+                begun = [job for job in jobs[seen['host']] if job['since'] and job['since'] / 1000 <= seen['second'] + 2]
                 makes = [job for job in begun if version in (job['version'], self.version_of(job['release']), self.version_of(job['version'])) or version in (job['message'] or '')]
                 self.expect('I8', makes, f"{seen['host']} has {version} at {seen['second']}, and no job made it")
         for forged in self.of('forged'):
@@ -235,9 +234,13 @@ class Judge:
             took = ends.get(self.orders.get(serial, {}).get('version'), {}).get('took_s') or 0
             late = 'deadline' in report.get('message', '') or took >= self.start['deadline_s']
             self.expect('I11', reasons or late, f'{host} went back of order {serial}, which no host said had failed')
+        stops = {event['key'].rsplit('/', 1)[1]: event for event in self.of('engine') if event['key'].startswith('stops/hello/') and event['value']}
         for one in self.of('forged'):
-            if one['what'] == 'report':
-                self.expect('I11', True, '')
+            serial = one['key'].rsplit('/', 2)[-2]
+            if one['what'] == 'report' and serial.isdigit():
+                host, stop = one['key'].rsplit('/', 1)[1], stops.get(serial)
+                believed = stop and stop['rev'] > (one['rev'] or 1e18) and json.loads(stop['value'])['by'] == host and not failures[int(serial)]
+                self.expect('I11', not believed, f"{one['key']} was believed: {stop}")
 
     def rest(self):
         for one in self.of('secrets'):
@@ -278,11 +281,13 @@ def main():
         history = [json.loads(line) for line in file]
     judged = Judge(history).judge()
     ops, found = counts(history)
+    first, last = (next((one['at'] for one in history if one['kind'] == kind), 0) for kind in ('first', 'last'))
+    due = (int(last // 60) - int(first // 60)) * judged.start.get('entries', 0)
     faults = collections.Counter(one['what'] for one in history if one['kind'] == 'fault')
     ends = collections.Counter(one['exit'] for one in history if one['kind'] == 'end' and one['op'] in ('rollout', 'resume'))
     print(f"seed {judged.start['seed']}: {dict(ops)}; exits of rollouts {dict(sorted(ends.items()))}")
     print(f"{found['fault']} faults {dict(faults)}; {found['forged']} forgeries, {found['requests']} requests, "
-          f"{sum(1 for one in history if one['kind'] == 'ran' and '/cron/' in one['run'])} runs of the crontab, {found['missed on a host']} missed on a host, {found['lost']} lost")
+          f"{sum(1 for one in history if one['kind'] == 'ran' and '/cron/' in one['run'])} runs of the crontab for {due} due times, {found['missed on a host']} missed on a host, {found['lost']} lost")
     for invariant, name in NAMES.items():
         print(f'{invariant:4} {judged.checked[invariant]:7} checked {len(judged.wrong[invariant]):4} violations  {name}')
         for what in judged.wrong[invariant][:5]:

@@ -39,7 +39,7 @@ class History(list):
         self.add('secrets', scanned=10, found=[])
         for host in HOSTS:
             self.add('view', host=host, equal=True, after_s=0.5)
-        self.add('forged', what='report', key='x', rev=None)
+        self.add('forged', what='report', key=f'reports/hello/{2:020}/web1', rev=None)
         self.add('last', exit=0, lives={})
         self.add('left', slots=[])
         self.add('complete', operations=1)
@@ -121,13 +121,11 @@ class Judged(unittest.TestCase):
 
     def test_i2_nor_one_whose_clock_was_wrong(self):
         job = self.history.find('job', version='1.2.0', host='web2')
-        self.history.add('fault', what='clock', where='web2', ahead_s=-100).update(at=1.0)
-        self.history.add('mended', what='clock', where='web2').update(at=2.0)
-        job.update(started_ms=job['started_ms'] - 100_000, finished_ms=job['finished_ms'] - 100_000)
-        first = self.history.find('job', version='1.2.0', host='web1')
-        self.breaks()
-        first['finished_ms'] = 1110
+        self.history.find('job', version='1.2.0', host='web1')['finished_ms'] = job['started_ms'] + 10
         self.breaks('I2')
+        self.history.add('fault', what='clock', where='web2', ahead_s=-100).update(at=100.0)
+        self.history.add('mended', what='clock', where='web2').update(at=102.0)
+        self.breaks()
 
     def test_i2_a_slot_more_than_there_may_be(self):
         self.history.engine('slots/hello/1', 'web1 nonce')
@@ -225,6 +223,14 @@ class Judged(unittest.TestCase):
         self.history.remove(self.history.find('job', version='1.2.0', host='web2'))
         self.breaks('I8')
 
+    def test_i8_live_before_its_job_but_for_a_wrong_clock(self):
+        job = self.history.find('job', version='1.2.0', host='web2')
+        job.update(started_ms=401_000, finished_ms=401_050)
+        self.breaks('I8')
+        self.history.add('fault', what='clock', where='web2', ahead_s=400).update(at=1.0)
+        self.history.add('mended', what='clock', where='web2').update(at=2.0)
+        self.breaks()
+
     def test_i8_what_was_forged_is_live(self):
         self.history.add('forged', what='edited', key='orders/hello', rev=None)
         self.history.see('web1', '66.6.6')
@@ -238,6 +244,12 @@ class Judged(unittest.TestCase):
         forged = self.history.report('web2', 'failed')
         self.history.add('forged', what='report', key=forged['key'], rev=forged['rev'])
         self.history.report('web1', 'rolled_back', live='1.1.0-2')
+        self.breaks('I11')
+
+    def test_i11_a_forged_failure_is_believed(self):
+        forged = self.history.report('web2', 'failed')
+        self.history.add('forged', what='report', key=forged['key'], rev=forged['rev'])
+        self.history.engine(f'stops/hello/{2:020}', json.dumps({'by': 'web2', 'why': ''}))
         self.breaks('I11')
 
     def test_i11_but_because_of_one_that_was_signed(self):
