@@ -323,11 +323,13 @@ P
     members ended KILL
     members wipe
     names='. a b c'
+    restores=etcdctl # until 3.5
+    [ ! -x "$ETCD/usr/bin/etcdutl" ] || restores=etcdutl
     for k in 1 2 3; do
         # shellcheck disable=SC2086 # words
         set -- $names
         shift "$k"
-        etcdctl_one snapshot restore "$LAPTOP/old.db" --name "$1" --data-dir "$(member_dir "$k")/data" --initial-advertise-peer-urls "https://$(member_address "$k"):2380" \
+        ETCDCTL_API=3 "$ETCD/usr/bin/$restores" snapshot restore "$LAPTOP/old.db" --name "$1" --data-dir "$(member_dir "$k")/data" --initial-advertise-peer-urls "https://$(member_address "$k"):2380" \
             --initial-cluster "a=https://$(member_address 1):2380,b=https://$(member_address 2):2380,c=https://$(member_address 3):2380"
     done
     members start
