@@ -95,16 +95,16 @@ answered() { # COUNT [OPTION...]
 }
 name_of() { on "$1" in_box hostname; }
 generation() { on "$1" in_box curl -s -H 'Host: generation.chillbox.invalid' http://127.0.0.1/generation; }
-# load SECONDS OUT: visitors who get pages and post, one after the other in eight lanes, so long or until OUT.end exists; OUT has a line with how many were
+# load SECONDS OUT [LEAST]: visitors who get pages and post, one after the other in eight lanes, so long or until OUT.end exists, and LEAST of them; OUT has a line with how many were
 # sent, GETs and POSTs, and one for each answer that is not good
 load() {
     rm -f "$2.end"
-    box net "$WEB1" -- python3 -ISB - "$1" "$BALANCER" "$2.end" >"$2" <<'P'
+    box net "$WEB1" -- python3 -ISB - "$1" "$BALANCER" "$2.end" "${3-0}" >"$2" <<'P'
 import http.client, os, sys, threading, time
 end, address, lock, bad, sent = time.monotonic() + float(sys.argv[1]), sys.argv[2], threading.Lock(), [], [0, 0]
 def lane(number):
     n = 0
-    while time.monotonic() < end and not (n % 20 == 0 and os.path.exists(sys.argv[3])):
+    while time.monotonic() < end and not (n % 20 == 0 and os.path.exists(sys.argv[3]) and sum(sent) >= int(sys.argv[4])):
         n += 1
         post = n % 4 == 0
         try:
@@ -402,7 +402,7 @@ for word in b"one", b"two":
     fleet add web3 --roles balancer
     laptop chillboxctl rollout run -y
     run -0 fleet balance hello --names hello.example
-    load 1200 "$LAPTOP/load" 3>&- &
+    load 1200 "$LAPTOP/load" 100000 3>&- &
     loading=$!
     for number in $(seq 20); do
         edit_site ".version = \"2.$number.0\""
@@ -413,7 +413,6 @@ for word in b"one", b"two":
         on 2 unlock
         on 2 ctl undrain
     done
-    sleep "${FLEET_LOAD_MORE:-20}"
     touch "$LAPTOP/load.end"
     wait "$loading"
     printf '# GET, POST: %s\n' "$(head -n 1 "$LAPTOP/load")" >&3
