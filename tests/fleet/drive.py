@@ -166,15 +166,11 @@ class Operator:
         if forged == order:
             return
         revision = fleet.put(key, forged)
-        self.history.note('forged', what=kind, key=key, rev=revision)
+        self.history.note('forged', what=kind, key=key, rev=revision, value=forged)
         time.sleep(2)
-        if fleet.value_of(key) == forged or kind != 'report':
-            for _ in range(20):
-                back = fleet.put(key, order)
-                if back:
-                    break
-                time.sleep(1)
-            self.history.note('put back', key=key, rev=back)
+        if kind != 'report' or fleet.value_of(key) == forged:  # a host may have written a new report meanwhile
+            put_back = faults.wait_until(lambda: fleet.put(key, order), 30)
+            self.history.note('put back', key=key, done=put_back)
 
     def once(self):
         deck = ['good', 'good', 'good', 'canary', 'third', 'stopped', 'laptop', 'deploy', 'rollback', 'drain', 'forge', 'forge']

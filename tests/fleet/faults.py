@@ -50,7 +50,7 @@ def rejoin(number):
     with open(conf, 'w', encoding='utf-8') as file:
         file.write(text.replace('initial-cluster-state: new', 'initial-cluster-state: existing'))
     fleet.member('start', number)
-    return said.strip().splitlines()[0] if said.strip() else f'exit {code}'
+    return said.strip().splitlines()[0] if code == 0 and said.strip() else f'exit {code}'
 
 
 class Faults(threading.Thread):

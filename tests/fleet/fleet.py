@@ -26,10 +26,10 @@ class History:
         return fields['at']
 
 
-def call(argv, seconds=60, text=None, env=None, cwd=None):
+def call(argv, seconds=60, text=None, env=None, cwd=None, errors=subprocess.STDOUT):
     """(exit code, output); 124 if it took longer."""
     try:
-        done = subprocess.run(argv, input=text, stdin=subprocess.DEVNULL if text is None else None, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        done = subprocess.run(argv, input=text, stdin=subprocess.DEVNULL if text is None else None, stdout=subprocess.PIPE, stderr=errors,
                               timeout=seconds, env=env, cwd=cwd, text=True, errors='replace', check=False)
         return done.returncode, done.stdout
     except subprocess.TimeoutExpired as late:
@@ -109,7 +109,7 @@ def etcdctl_argv(members, *argv):
 
 
 def etcdctl(*argv, seconds=8, members=MEMBERS):
-    return call(etcdctl_argv(members, '--command-timeout', f'{seconds}s', *argv), seconds=seconds + 4)
+    return call(etcdctl_argv(members, '--command-timeout', f'{seconds}s', *argv), seconds=seconds + 4, errors=subprocess.DEVNULL)
 
 
 def answers(number):

@@ -28,7 +28,9 @@ class Judge:
         self.start = next(self.of('start'))
         self.hosts, self.most = self.start['hosts'], self.start['max_unavailable']
         self.checked, self.wrong = collections.Counter(), collections.defaultdict(list)
-        self.forged = {one['rev'] for one in self.of('forged') if one['rev']}
+        # An old order is one that somebody had signed; the answer to who forged may have got lost.
+        forged = {(one['key'], one.get('value')) for one in self.of('forged') if one['what'] != 'replayed'}
+        self.forged = {one['rev'] for one in self.of('forged')} | {event['rev'] for event in self.of('engine') if (event['key'], event['value']) in forged}
         self.orders = {}  # serial: order, of those that somebody signed
         for event in self.of('engine'):
             if event['key'] == 'orders/hello' and event['value'] and event['rev'] not in self.forged:

@@ -252,6 +252,13 @@ class Judged(unittest.TestCase):
         self.history.engine(f'stops/hello/{2:020}', json.dumps({'by': 'web2', 'why': ''}))
         self.breaks('I11')
 
+    def test_what_was_forged_is_known_by_its_text_too(self):
+        forged = self.history.engine('orders/hello', order(3, '66.6.6'))
+        self.assertIn(3, Judge(self.history).orders)
+        self.history.add('forged', what='edited', key='orders/hello', rev=None, value=forged['value'])
+        self.assertNotIn(3, Judge(self.history).orders)
+        self.breaks()
+
     def test_i11_but_because_of_one_that_was_signed(self):
         self.history.report('web2', 'failed')
         self.history.report('web1', 'rolled_back', live='1.1.0-2')
