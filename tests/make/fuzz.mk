@@ -31,4 +31,4 @@ $(FUZZ:%=$(BUILD)/tests/fuzz/%.o): $(BUILD)/tests/fuzz/%.o: tests/fuzz/%.cpp | $
 
 $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/%.o $(FUZZ_LIBS)
 	@printf '  LINK  %s\n' $@
-	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_LIBS) $(LIBS_DAEMON)
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_LIBS) -lssl $(LIBS_DAEMON)
