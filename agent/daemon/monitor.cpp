@@ -222,6 +222,7 @@ Result<void> Monitor::start(Inherited inherited) {
   m_crontab.begin();
   m_certificates.begin();
   m_backups.begin();
+  m_rollouts.begin(m_host.fleet);
   if (auto told = m_notifier.reload(); !told) {
     log::error(told.error().message);
     m_control_server.warn(told.error().message);

@@ -24,7 +24,6 @@ void RolloutWalk::run() {
     return m_all.record(m_site.str(), "order", loaded.error());
   if (!m_file || m_file->walked.ended)
     return;
-  const rollout::ArtifactHolds::Hold kept(host().artifact_holds, order().sha256);
   while (!m_all.stopping()) {
     if (const auto holds = still_holds(); !holds)
       return m_all.record(m_site.str(), "order", holds.error());

@@ -46,25 +46,25 @@ void Rollouts::begin(control::Engine* engine) {
   for (const auto prefix : {k_orders, std::string_view("reports/"), std::string_view("stops/"),
            std::string_view("slots/")})
     follow(std::string(prefix));
-  m_read = true;
+  m_wake->read = true;
   if (auto begun = m_threads.start("orders of rollouts", [this] { read_orders(); }); !begun)
     log::error(cat("orders of rollouts are not read: ", begun.error().message));
 }
 
 void Rollouts::follow(const std::string& prefix) {
-  m_engine->follow(prefix, [this, orders = prefix == k_orders] {
-    const std::lock_guard lock(m_mutex);
-    m_read = m_read || orders;
-    ++m_change.engine;
-    ++m_change.any;
-    m_woken.notify_all();
+  m_engine->follow(prefix, [wake = m_wake, orders = prefix == k_orders] {
+    const std::lock_guard lock(wake->mutex);
+    wake->read = wake->read || orders;
+    ++wake->change.engine;
+    ++wake->change.any;
+    wake->woken.notify_all();
   });
 }
 
 void Rollouts::look() {
-  const std::lock_guard lock(m_mutex);
-  ++m_change.any;
-  m_woken.notify_all();
+  const std::lock_guard lock(m_wake->mutex);
+  ++m_wake->change.any;
+  m_wake->woken.notify_all();
 }
 
 void Rollouts::ask_to_stop() {
@@ -78,21 +78,21 @@ void Rollouts::stop() {
 }
 
 Rollouts::Change Rollouts::changes() {
-  const std::lock_guard lock(m_mutex);
-  return m_change;
+  const std::lock_guard lock(m_wake->mutex);
+  return m_wake->change;
 }
 
 void Rollouts::wait(const Change& since, int64_t until_ms) {
-  std::unique_lock lock(m_mutex);
-  const auto woken = [&] { return m_stopping || m_change.any != since.any; };
+  std::unique_lock lock(m_wake->mutex);
+  const auto woken = [&] { return m_stopping || m_wake->change.any != since.any; };
   if (until_ms == 0)
-    return m_woken.wait(lock, woken);
+    return m_wake->woken.wait(lock, woken);
   const auto left = std::max<int64_t>(0, until_ms - m_host.clock.wall_ms());
-  (void)m_woken.wait_for(lock, os::Millis(left), woken); // a time of the order's, or a retry
+  (void)m_wake->woken.wait_for(lock, os::Millis(left), woken); // a time of the order's, or a retry
 }
 
 std::optional<TakenOrder> Rollouts::newer(const SiteName& site) {
-  const std::lock_guard lock(m_mutex);
+  const std::lock_guard lock(m_wake->mutex);
   const auto found = m_newer.find(site.str());
   if (found == m_newer.end())
     return std::nullopt;
@@ -102,19 +102,19 @@ std::optional<TakenOrder> Rollouts::newer(const SiteName& site) {
 }
 
 bool Rollouts::has_newer(const SiteName& site) {
-  const std::lock_guard lock(m_mutex);
+  const std::lock_guard lock(m_wake->mutex);
   return m_newer.contains(site.str());
 }
 
 void Rollouts::took_slot() {
-  const std::lock_guard lock(m_mutex);
+  const std::lock_guard lock(m_wake->mutex);
   ++m_slots;
 }
 
 // With the last one the lease goes, which has to be kept alive.
 void Rollouts::gave_slot() {
   {
-    const std::lock_guard lock(m_mutex);
+    const std::lock_guard lock(m_wake->mutex);
     if (m_slots == 0 || --m_slots > 0)
       return;
   }
@@ -124,7 +124,7 @@ void Rollouts::gave_slot() {
 // Once for each thing that is wrong, however often it is read.
 void Rollouts::record(const std::string& site, const std::string& what, const Error& error) {
   {
-    const std::lock_guard lock(m_mutex);
+    const std::lock_guard lock(m_wake->mutex);
     if (std::exchange(m_recorded[what], error.message) == error.message)
       return;
   }
@@ -136,9 +136,9 @@ void Rollouts::record(const std::string& site, const std::string& what, const Er
 void Rollouts::read_orders() {
   while (!m_stopping) {
     {
-      std::unique_lock lock(m_mutex);
-      m_woken.wait(lock, [&] { return m_stopping || m_read; });
-      m_read = false;
+      std::unique_lock lock(m_wake->mutex);
+      m_wake->woken.wait(lock, [&] { return m_stopping || m_wake->read; });
+      m_wake->read = false;
     }
     if (!m_stopping)
       read_all();
@@ -148,9 +148,9 @@ void Rollouts::read_orders() {
 void Rollouts::read_all() {
   const auto orders = m_engine->read(k_orders, k_engine_wait);
   if (!orders) {
-    std::unique_lock lock(m_mutex);
-    (void)m_woken.wait_for(lock, k_try_again, [&] { return m_stopping.load(); });
-    m_read = true;
+    std::unique_lock lock(m_wake->mutex);
+    (void)m_wake->woken.wait_for(lock, k_try_again, [&] { return m_stopping.load(); });
+    m_wake->read = true;
     return;
   }
   for (const auto& one : *orders) {
@@ -169,7 +169,7 @@ Result<void> Rollouts::accept(const SiteName& site, const std::string& text) {
   if (file && control::signed_order_text(file->taken.text) == text)
     return {};
   {
-    const std::lock_guard lock(m_mutex);
+    const std::lock_guard lock(m_wake->mutex);
     if (const auto found = m_newer.find(site.str()); found != m_newer.end()) {
       if (control::signed_order_text(found->second.text) == text)
         return {};
@@ -180,10 +180,10 @@ Result<void> Rollouts::accept(const SiteName& site, const std::string& text) {
   log::info(cat("rollout of '", site.str(), "': order ", taken.order.serial, " of ",
       taken.order.version, ", signed by ", taken.signer));
   {
-    const std::lock_guard lock(m_mutex);
+    const std::lock_guard lock(m_wake->mutex);
     m_newer.insert_or_assign(site.str(), std::move(taken));
-    ++m_change.any;
-    m_woken.notify_all();
+    ++m_wake->change.any;
+    m_wake->woken.notify_all();
   }
   walk(site);
   return {};
@@ -192,14 +192,14 @@ Result<void> Rollouts::accept(const SiteName& site, const std::string& text) {
 // If it does not walk already.
 void Rollouts::walk(const SiteName& site) {
   {
-    const std::lock_guard lock(m_mutex);
+    const std::lock_guard lock(m_wake->mutex);
     if (std::exchange(m_walking[site.str()], true))
       return;
   }
   auto begun = m_threads.start("rollout", [this, site] {
     for (bool more = true; more && !m_stopping;) {
       RolloutWalk(*this, site).run();
-      const std::lock_guard lock(m_mutex); // an order may have come since it ended
+      const std::lock_guard lock(m_wake->mutex); // an order may have come since it ended
       more = m_newer.contains(site.str());
       m_walking[site.str()] = more;
     }
@@ -207,7 +207,7 @@ void Rollouts::walk(const SiteName& site) {
   if (begun)
     return;
   log::error(cat("rollout of '", site.str(), "': ", begun.error().message));
-  const std::lock_guard lock(m_mutex);
+  const std::lock_guard lock(m_wake->mutex);
   m_walking[site.str()] = false;
 }
 
@@ -230,7 +230,8 @@ Result<Rollouts::Heard> Rollouts::hear(const TakenOrder& taken) {
   return heard;
 }
 
-Result<control::OrderTaken> Rollouts::take(const SiteName& site, const std::string& text) {
+Result<control::OrderTaken> Rollouts::take(const SiteName& site, const std::string& given) {
+  const std::string text = control::signed_order_text(TRY(control::parse_signed_order(given)));
   const auto file = TRY(rollout::read_order_file(m_host, site));
   const bool same = file && control::signed_order_text(file->taken.text) == text;
   const auto taken =
@@ -255,7 +256,8 @@ Result<control::OrderTaken> Rollouts::take(const SiteName& site, const std::stri
                   other->order.version, " and signed by ", other->signer, ", is not older than ",
                   taken.order.serial, ": chillboxctl rollout run makes a newer one")
             : cat("the engine has an order that counts for nothing and is not older than ",
-                  taken.order.serial, ": ", other.error().message));
+                  taken.order.serial, " (", other.error().message, "): remove orders/", site.str(),
+                  " in it"));
 }
 
 Result<OrderFile> Rollouts::known(const SiteName& site) {

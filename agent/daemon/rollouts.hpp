@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -90,13 +91,18 @@ private:
   Result<rollout::OrderFile> known(const SiteName& site);
   Result<control::OrderedRollout> row(const rollout::OrderFile& file);
 
+  // What the engine's thread touches, which may outlive all else.
+  struct Wake {
+    std::mutex mutex;
+    std::condition_variable woken;
+    Change change;
+    bool read = false; // orders may be new
+  };
+
   rollout::HostContext& m_host;
   rollout::Engine& m_jobs;
   control::Engine* m_engine = nullptr;
-  std::mutex m_mutex;
-  std::condition_variable m_woken;
-  Change m_change;
-  bool m_read = false; // orders may be new
+  std::shared_ptr<Wake> m_wake = std::make_shared<Wake>(); // its mutex is that of the rest, too
   std::atomic<bool> m_stopping{false};
   std::map<std::string, rollout::TakenOrder> m_newer; // by site
   size_t m_slots = 0;                                 // that walks hold

@@ -143,6 +143,8 @@ Result<void> write_order_file(const HostContext& host, const OrderFile& file) {
 
 Result<std::vector<SiteName>> ordered_sites(const HostContext& host) {
   std::vector<SiteName> sites;
+  if (!host.disk.exists(host.paths.rollouts()))
+    return sites;
   for (const auto& name : TRY(host.disk.list(host.paths.rollouts())))
     if (name.ends_with(k_order_suffix))
       if (const auto site = SiteName::parse(name.substr(0, name.size() - k_order_suffix.size())))

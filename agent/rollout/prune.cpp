@@ -6,6 +6,7 @@
 #include "rollout/assets.hpp"
 #include "rollout/immutable.hpp"
 #include "rollout/manifest.hpp"
+#include "rollout/order.hpp"
 #include "rollout/secret_set.hpp"
 #include "rollout/snapshots.hpp"
 #include "rollout/tmpfs_release.hpp"
@@ -212,6 +213,9 @@ Result<Pruned> prune_artifacts(HostContext& host, bool dry_run) {
   const auto there = TRY(host.disk.list(host.paths
           .artifacts())); // first: what comes meanwhile has a job that is not looked at any more
   auto needed = TRY(host.store.needed_artifacts());
+  for (const auto& site : TRY(ordered_sites(host))) // of rollouts that this host has yet to walk
+    if (const auto file = read_order_file(host, site); file && *file && !(*file)->walked.ended)
+      needed.insert((*file)->taken.order.sha256);
   for (const auto& job : TRY(host.store.unfinished()))
     needed.insert(job.sha256);
   size_t refused = 0;

@@ -1,6 +1,7 @@
 #include "rollout/walk.hpp"
 
 #include "base/text.hpp"
+#include "control/engine.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -12,7 +13,9 @@ using control::HostReport;
 using control::HostTurn;
 using control::RolloutOrder;
 
-// A host that goes back after the deadline needs some time for it.
+// A host that goes back after the deadline needs some time for it; one that had begun is dead when
+// its slot is gone.
+constexpr int64_t k_slot_ms = std::chrono::milliseconds(control::k_engine_lease).count();
 constexpr int64_t k_after_deadline_ms = std::chrono::milliseconds(std::chrono::minutes(5)).count();
 
 HostTurn turn_of(const Reports& all, const std::string& host) {
@@ -177,7 +180,8 @@ bool is_over(const RolloutOrder& order, const Reports& all, int64_t now_ms) {
   for (const auto& host : hosts) {
     const HostTurn turn = turn_of(all, host);
     done += turn == HostTurn::done ? 1 : 0;
-    moving += turn == HostTurn::begun || turn == HostTurn::live ? 1 : 0;
+    const bool begun = turn == HostTurn::begun || turn == HostTurn::live;
+    moving += begun && now_ms < order.deadline_ms + k_slot_ms ? 1 : 0;
     failed = failed || turn == HostTurn::failed;
   }
   if (done == hosts.size() || now_ms >= order.deadline_ms + k_after_deadline_ms)

@@ -52,6 +52,8 @@ public:
     ++m_released;
   }
 
+  control::EngineStatus status() const override { return {}; }
+
   // --- its owner
   void put(const std::string& key, const std::string& text) {
     {

@@ -181,6 +181,7 @@ TEST_CASE("the daemon is restarted in the middle, and the walk goes on from the 
   order.batches = {{{"web2"}}, {{"web1", "web3"}}};
   web1.give(order);
   REQUIRE(web1.becomes(order, HostTurn::staged));
+  CHECK(must(rollout::prune_artifacts(web1.context())).paths.empty()); // it has yet to be live
   web1.restart_all();
   web1.unlock();
   web1.all->look();

@@ -290,6 +290,8 @@ TEST_CASE("a rollout is over when all are done, or nobody moves any more") {
   CHECK_FALSE(over(done, done, live, 1, false));
   CHECK(over(done, failed, staged, 1, false));
   CHECK_FALSE(over(done, failed, begun, 1, false));
+  CHECK_FALSE(over(rolled_back, begun, staged, k_deadline, true));
+  CHECK(over(rolled_back, begun, staged, k_deadline + 60'000, true)); // it died
   CHECK_FALSE(over(done, failed, staged, 1, true));
   CHECK(over(rolled_back, failed, staged, 1, true));
   CHECK(over(stuck, failed, staged, 1, true));

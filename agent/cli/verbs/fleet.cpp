@@ -235,9 +235,9 @@ int look(FleetRow& row, const Roster& roster, const control::Status& status) {
   return exit_code(Code::partial);
 }
 
-// What the hosts report of rollouts that they walk, by the first one that has an engine; codes as
-// `rollout run` has them.
-void add_rollouts(FleetReport& report, const std::vector<Host>& hosts, std::vector<int>& codes) {
+// What the hosts report of rollouts that they walk, by the first one that has an engine. The exit
+// code is that of the first one that has ended badly, as `rollout run` has it; 0: none has.
+int add_rollouts(FleetReport& report, const std::vector<Host>& hosts) {
   for (const Host& host : hosts) {
     const auto asked =
         ask_hosts<control::OrderedRollouts>({host}, {"rollout", "reports", "--json"});
@@ -246,9 +246,10 @@ void add_rollouts(FleetReport& report, const std::vector<Host>& hosts, std::vect
     report.rollouts = asked->front().answer->rollouts;
     for (const auto& one : *report.rollouts)
       if (const auto verdict = control::verdict_of_rollout(one); one.ended && !verdict)
-        codes.push_back(exit_code(verdict.error().code));
-    return;
+        return exit_code(verdict.error().code);
+    return 0;
   }
+  return 0;
 }
 
 Result<void> run_fleet_status(Call& call) {
@@ -267,9 +268,11 @@ Result<void> run_fleet_status(Call& call) {
     row.message = one.message;
     codes.push_back(one.answer ? look(row, file.roster, *one.answer) : one.exit);
   }
-  add_rollouts(report, hosts, codes);
+  const int rollouts = add_rollouts(report, hosts);
   print_report(call, report);
   call.exit = joined_exit(codes);
+  if (call.exit == 0)
+    call.exit = rollouts;
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include "cli/core/answers.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
+#include "cli/core/verb.hpp"
 #include "cli/laptop/engine_files.hpp"
 
 #include "base/names.hpp"
