@@ -60,6 +60,21 @@ Result<void> RolloutWalk::stage(const Rollouts::Change& seen) {
   return report(HostTurn::staged, "");
 }
 
+// A slot of this host's that it does not know of: the answer to who took it never came. Its lease
+// is kept alive, so that nobody else would ever get it.
+Result<void> RolloutWalk::give_back_forgotten(uint64_t slots) {
+  const std::string mine = cat(walked().mine.host, " ");
+  for (uint64_t n = 0; n < slots; ++n) {
+    const std::string slot = slot_key(m_site.str(), n);
+    for (const auto& one : TRY(m_all.engine().read(slot, k_engine_wait)))
+      if (one.key == slot && one.text.starts_with(mine))
+        (void)TRY(m_all.engine().change(
+            {{.kind = EngineCondition::Kind::held, .key = slot, .fence = one.fence}},
+            {{.key = slot, .text = {}, .removes = true}}, k_engine_wait));
+  }
+  return {};
+}
+
 // The first of the site's slots that is free. False: none is, or it was stopped.
 Result<bool> RolloutWalk::has_slot(uint64_t slots, bool unless_stopped) {
   const std::string nonce = random_token(k_nonce); // of this try alone
@@ -69,6 +84,7 @@ Result<bool> RolloutWalk::has_slot(uint64_t slots, bool unless_stopped) {
   begun.before = unless_stopped ? live() : begun.before;
   ++begun.seq;
   const std::string text = TRY(rollout::signed_report(host(), begun));
+  TRY(give_back_forgotten(slots));
   for (uint64_t n = 0; n < slots; ++n) {
     const std::string slot = slot_key(m_site.str(), n);
     std::vector<EngineCondition> free{{.kind = EngineCondition::Kind::absent, .key = slot}};

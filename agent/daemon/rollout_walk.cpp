@@ -164,6 +164,15 @@ Result<void> RolloutWalk::report(HostTurn state, std::string message, const std:
   return save();
 }
 
+// By a try whose answer never came: it gave the slot back, too.
+Result<bool> RolloutWalk::was_told(const std::string& text) {
+  const std::string key = cat(reports_key(order()), walked().mine.host);
+  for (const auto& one : TRY(m_all.engine().read(key, k_engine_wait)))
+    if (one.key == key)
+      return one.text == text;
+  return false;
+}
+
 // While it holds a slot, only for as long as it does; what is reported gives the slot back.
 Result<void> RolloutWalk::tell() {
   auto& mine = walked().mine;
@@ -178,9 +187,10 @@ Result<void> RolloutWalk::tell() {
   if (mine.state == HostTurn::failed)
     writes.push_back({stop_key(order()), control::stop_text({mine.host, mine.message})});
   const auto change = TRY(m_all.engine().change(holds, writes, k_engine_wait));
+  const bool made = change.made || TRY(was_told(text));
   if (std::exchange(walked().fence, 0) != 0)
     m_all.gave_slot();
-  if (change.made) {
+  if (made) {
     walked().told = mine.seq;
     return save();
   }

@@ -24,6 +24,8 @@ private:
   Result<void> tell();
   Result<void> stage(const Rollouts::Change& seen);
   Result<void> take_slot(uint64_t slots);
+  Result<void> give_back_forgotten(uint64_t slots);
+  Result<bool> was_told(const std::string& text);
   Result<bool> has_slot(uint64_t slots, bool unless_stopped);
   Result<void> carry_on();
   Result<bool> drain(); // false: the slot is lost

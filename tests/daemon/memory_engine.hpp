@@ -30,6 +30,13 @@ public:
         write(one);
     }
     tell();
+    {
+      const std::lock_guard lock(m_mutex);
+      if (!m_lost.empty() && writes.front().key.starts_with(m_lost)) {
+        m_lost.clear();
+        return fail(Code::unreachable, "no answer");
+      }
+    }
     return control::EngineChange{true, m_revision, ""};
   }
   Result<std::vector<control::EngineValue>> read(
@@ -76,6 +83,11 @@ public:
       m_down = is_down;
     }
     tell();
+  }
+  // The next change that first writes such a key is made, and its answer gets lost.
+  void lose_answer(const std::string& prefix) {
+    const std::lock_guard lock(m_mutex);
+    m_lost = prefix;
   }
   std::string text(const std::string& key) {
     const std::lock_guard lock(m_mutex);
@@ -131,6 +143,7 @@ private:
   uint64_t m_revision = 0;
   size_t m_released = 0;
   bool m_down = false;
+  std::string m_lost;
 };
 
 } // namespace chillbox::test

@@ -134,6 +134,25 @@ TEST_CASE("the engine goes away in the middle: the job ends, and its report come
   REQUIRE(web1.becomes(order, HostTurn::done));
 }
 
+TEST_CASE("[fault-901] the engine takes a slot or a report, and its answer gets lost: the host has the slot once, gives it back, and is done") {
+  for (const char* lost : {"slots/", "reports/"}) {
+    WalkingHost web1;
+    auto order = web1.order(1, "2.0.0");
+    Door door;
+    web1.runner.app("2.0.0").building = [&](const os::Command&) { door.stand(); };
+    if (lost == std::string_view("slots/"))
+      web1.fleet.lose_answer(lost);
+    web1.give(order);
+    REQUIRE(door.wait_for_somebody());
+    web1.fleet.lose_answer(lost == std::string_view("slots/") ? "" : lost); // of "live"
+    door.open();
+    REQUIRE(web1.becomes(order, HostTurn::done));
+    CHECK(web1.version() == "2.0.0");
+    CHECK(web1.fleet.text("slots/blog/0").empty());
+    CHECK(eventually([&] { return web1.fleet.released() == 1; }));
+  }
+}
+
 TEST_CASE("a locked host is skipped, and goes on when it is unlocked") {
   WalkingHost web1;
   web1.context().vault.lock();
