@@ -6,6 +6,7 @@ import unittest
 from judge import NAMES, Judge
 
 HOSTS = ['web1', 'web2', 'web3']
+FIRST_DUE = 1795831200.0  # 2026-11-28T02:00Z
 
 
 def signed(kind, body):
@@ -33,8 +34,8 @@ class History(list):
         for n, host in enumerate(HOSTS):
             self.walk(host, n)
         self.end(0, {host: '1.2.0' for host in HOSTS})
-        for minute in ('02:00', '02:01'):
-            self.run(f'hello/cron/abcd/2026-11-28T{minute}Z', 'web2')
+        for n, minute in enumerate(('02:00', '02:01')):
+            self.run(f'hello/cron/abcd/2026-11-28T{minute}Z', 'web2', FIRST_DUE + 60 * n + 1)
         self.run('hello/release/1.2.0/api', 'web1')
         self.add('secrets', scanned=10, found=[])
         for host in HOSTS:
@@ -74,9 +75,9 @@ class History(list):
         before = {host: '1.1.0' for host in HOSTS}
         return self.add('end', **{'op': 'rollout', 'variant': 'good', 'version': '1.2.0', 'exit': code, 'lives': lives, 'before': before, 'took_s': 10, 'over': True, **more})
 
-    def run(self, name, host):
+    def run(self, name, host, started=0.0):
         claim = self.engine(f'claims/{name}', json.dumps({'host': host, 'id': 'x'}, separators=(',', ':')))
-        return self.add('ran', host=host, run=name, fence=claim['rev'])
+        return self.add('ran', host=host, run=name, fence=claim['rev'], started=started)
 
     def find(self, kind, **fields):
         return next(one for one in self if one['kind'] == kind and all(one.get(key) == value for key, value in fields.items()))
@@ -199,6 +200,8 @@ class Judged(unittest.TestCase):
         claims = [one for one in self.history if one['kind'] == 'engine' and one['key'].startswith('claims/hello/cron')]
         first['run'], second['run'] = second['run'], first['run']
         claims[0]['key'], claims[1]['key'] = claims[1]['key'], claims[0]['key']
+        self.breaks()  # the clock of a host was a minute ahead
+        first['started'], second['started'] = second['started'], first['started']
         self.breaks('I5')
 
     def test_i6_a_release_command_twice(self):
