@@ -63,3 +63,12 @@ program() { # NAME COMMAND: a program of one test case
     [[ "$output" == *"
 OK" ]]
 }
+
+@test "make fleet-test runs each story with an engine, and no file that there is not" {
+    cd "$BATS_TEST_DIRNAME/.."
+    grep -l '^load helpers/engine' bats/*.bats | sed 's,^bats/,,; s,\.bats$,,' | sort >"$BATS_TEST_TMPDIR/there"
+    sed -n "s/^engine='\(.*\)'/\1/p" tests/fleet/stories | tr ' ' '\n' | sort >"$BATS_TEST_TMPDIR/listed"
+    [ -s "$BATS_TEST_TMPDIR/listed" ]
+    diff "$BATS_TEST_TMPDIR/there" "$BATS_TEST_TMPDIR/listed"
+    for story in $(sed -n 's/^fleet="\(.*\) \$engine"/\1/p' tests/fleet/stories); do [ -e "bats/$story.bats" ]; done
+}
