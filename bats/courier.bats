@@ -34,9 +34,14 @@ assert message == b"\x00" and len(fds) == 1, message
 listener.settimeout(10)
 listener.accept()
 assert socket.socket(fileno=fds[0]).getpeername() == ("127.0.0.1", port)
+ours.send(b"\x01")  # one without an address: the others are still to be had
+message, fds, _, _ = socket.recv_fds(ours, 10, 1)
+assert message == b"\x01" and not fds, message
+ours.send(b"\x00")
+assert socket.recv_fds(ours, 10, 1)[0] == b"\x00"
 ours.close()
 assert child.wait(10) == 0, "it ends with the courier"
-for wrong in (b"\x01", b"\x02", b"\xff"):
+for wrong in (b"\x02", b"\xff"):
     ours, child = dialer()
     ours.send(wrong)
     assert child.wait(10) == 1, wrong

@@ -47,6 +47,8 @@ Address resolve(const config::EngineEndpoint& endpoint) {
 
 // A member that is gone without a word is noticed by the kernel, which wakes nobody here for it.
 Result<Fd> connect_to(const Address& address) {
+  if (address.size == 0)
+    return fail(Code::unreachable, "its name has no address");
   Fd out(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!out)
     return fail_errno("socket", errno);
@@ -85,7 +87,7 @@ int serve(int socket, const std::vector<Address>& addresses) {
     if (!packet || !*packet)
       return 0;
     const size_t number = (*packet)->bytes.front();
-    if (number >= addresses.size() || addresses[number].size == 0)
+    if (number >= addresses.size())
       return 1;
     auto connection = connect_to(addresses[number]);
     const uint8_t answer = connection ? 0 : 1;
