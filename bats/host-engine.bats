@@ -274,7 +274,7 @@ P
     box push "$WEB3" "$ROOT/tests/host/inject" /usr/local/bin/
     another() { now=$("$1" 3 2>/dev/null) && [ "$now" != "$2" ]; }
     for process in courier dialer; do
-        for call in open socket execve ptrace; do # the dialer's socket is none of TCP
+        for call in open socket execve ptrace fastopen; do # the dialer's socket is none of TCP
             sleep 1.1 # one that lived so long is started again at once
             pid=$("$process" 3)
             on 3 in_box inject "$pid" "$call"
@@ -282,8 +282,8 @@ P
             wait_for 20 reaches 3
         done
     done
-    [ "$(on 3 in_box grep -c 'it ended with code 159 (a forbidden system call)' /var/log/chillbox/chillboxd.log)" -eq 4 ]
-    [ "$(on 3 in_box grep -c 'the dialer ended' /var/log/chillbox/chillboxd.log)" -eq 4 ]
+    [ "$(on 3 in_box grep -c 'it ended with code 159 (a forbidden system call)' /var/log/chillbox/chillboxd.log)" -eq 5 ]
+    [ "$(on 3 in_box grep -c 'the dialer ended' /var/log/chillbox/chillboxd.log)" -eq 5 ]
     [ "$(served)" = ok ]
 }
 

@@ -24,8 +24,8 @@ constexpr auto k_everyone = std::to_array<int>(
     {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(close),
         SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(fcntl), SCMP_SYS(dup), SCMP_SYS(dup3),
         SCMP_SYS(dup2), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom),
-        SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(shutdown), SCMP_SYS(getsockopt),
-        // memory; mmap and mprotect have rules of their own
+        SCMP_SYS(shutdown), SCMP_SYS(getsockopt), // sendto and sendmsg have rules of their own
+        // memory; mmap and mprotect have, too
         SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mlock),
         SCMP_SYS(mlock2), SCMP_SYS(munlock),
         // signals
@@ -71,6 +71,22 @@ constexpr auto k_log = std::to_array<int>(
 // Connections to addresses that it has.
 constexpr auto k_dialer = std::to_array<int>({SCMP_SYS(connect), SCMP_SYS(setsockopt)});
 
+// On a socket that is connected already. To an address, or with MSG_FASTOPEN, they would connect
+// it, and Landlock does not see that.
+void allow_sending(FilterRules& rules) {
+  const scmp_arg_cmp no_address{4, SCMP_CMP_EQ, 0, 0}; // a pointer: all of its bits
+  rules.add(SCMP_ACT_ALLOW, SCMP_SYS(sendto), {masked(3, MSG_FASTOPEN, 0), no_address});
+  rules.allow_bits(SCMP_SYS(sendmsg), 2, MSG_FASTOPEN, 0);
+}
+
+// TCP alone: by datagrams, or by another protocol, it would reach any address.
+void allow_tcp(FilterRules& rules) {
+  constexpr uint32_t k_type = ~static_cast<uint32_t>(SOCK_NONBLOCK | SOCK_CLOEXEC);
+  for (const uint32_t family : {uint32_t{AF_INET}, uint32_t{AF_INET6}})
+    rules.add(SCMP_ACT_ALLOW, SCMP_SYS(socket),
+        {masked(0, ~0U, family), masked(1, k_type, SOCK_STREAM), masked(2, ~0U, 0)});
+}
+
 constexpr uint32_t k_thread_must = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 constexpr uint32_t k_clone_detached = 0x00400000; // musl sets it; the kernel ignores it
 constexpr uint32_t k_thread_may = k_thread_must | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM |
@@ -80,6 +96,7 @@ constexpr uint32_t k_set_vma = 0x53564d41; // PR_SET_VMA: newer malloc names its
 void add_rules(FilterRules& rules, Profile profile, pid_t self) {
   const auto own = static_cast<uint32_t>(self);
   rules.allow(k_everyone);
+  allow_sending(rules);
   rules.allow_bits(SCMP_SYS(mmap), 2, PROT_EXEC, 0);
   rules.allow_bits(SCMP_SYS(mprotect), 2, PROT_EXEC, 0);
   // abort() signals itself: by tgkill, in musl by tkill of its (first) thread.
@@ -100,7 +117,7 @@ void add_rules(FilterRules& rules, Profile profile, pid_t self) {
   case Profile::vault: break;
   case Profile::courier: rules.allow_bits(SCMP_SYS(clone), 0, ~k_thread_may, k_thread_must); break;
   case Profile::dialer:
-    rules.allow_values(SCMP_SYS(socket), 0, {AF_INET, AF_INET6});
+    allow_tcp(rules);
     rules.allow(k_dialer);
     break;
   case Profile::log: rules.allow(k_log); return;

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -116,6 +117,24 @@ const std::vector<Try> k_never = {
     {"reboot", [] { ::syscall(SYS_reboot, 0, 0, 0, nullptr); }},
 };
 
+// Ways to connect a socket of TCP without connect(), which Landlock does not see.
+const std::vector<Try> k_no_address = {
+    {"sendto an address",
+        [] {
+          sockaddr_in a{};
+          ::sendto(0, "x", 1, 0, reinterpret_cast<sockaddr*>(&a), sizeof a);
+        }},
+    {"sendto, TCP fast open", [] { ::send(0, "x", 1, MSG_FASTOPEN); }},
+    {"sendmsg, TCP fast open",
+        [] {
+          sockaddr_in a{};
+          msghdr message{};
+          message.msg_name = &a;
+          message.msg_namelen = sizeof a;
+          ::sendmsg(0, &message, MSG_FASTOPEN);
+        }},
+};
+
 // What the two without a file system may not do either.
 const std::vector<Try> k_no_files = {
     {"open", [] { ::open("/etc/passwd", O_RDONLY); }},
@@ -211,6 +230,27 @@ TEST_CASE("a forbidden system call ends the stager by SIGSYS, hard links and dev
           {"linkat", [] { (void)!::linkat(0, "a", 0, "b", 0); }},
           {"mknodat", [] { ::mknodat(0, "a", S_IFIFO | 0600, 0); }},
           {"fchownat", [] { (void)!::fchownat(0, "a", 0, 0, 0); }}});
+}
+
+TEST_CASE("[attack-G35] a forbidden system call ends the courier and the dialer by SIGSYS, and no role connects by sending") {
+  check_killed(Profile::courier, k_never);
+  for (const Profile profile : {Profile::courier, Profile::dialer}) {
+    check_killed(profile, k_no_files);
+    check_killed(profile, k_no_address);
+  }
+  for (const Profile profile : {Profile::edge, Profile::vault, Profile::stager, Profile::log})
+    check_killed(profile, k_no_address);
+  check_killed(Profile::dialer,
+      {{"datagrams", [] { ::socket(AF_INET, SOCK_DGRAM, 0); }},
+          {"another protocol than TCP", [] { ::socket(AF_INET6, SOCK_STREAM, 262); }},
+          {"a socket of files", [] { ::socket(AF_UNIX, SOCK_STREAM, 0); }},
+          {"bind", [] { ::bind(0, nullptr, 0); }}});
+  CHECK(confined(confinement(Profile::dialer), [] {
+    const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    return socket ? 0 : 1;
+  }) == 0);
+  const auto pair = packet_pair().value();
+  CHECK(confined(confinement(Profile::courier), [&] { return live() + talk(pair); }) == 0);
 }
 
 #if defined(__x86_64__)
