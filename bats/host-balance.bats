@@ -177,6 +177,11 @@ executed_twice() {
     for name in other.example web1.example 10.77.0.1; do
         [ "$(as "$name" /page -o /dev/null -w '%{http_code}')" = 404 ]
     done
+    # By a request line, which says another name than the Host header: the one that NGINX took the server by counts, here and on the hosts.
+    for where in "$BALANCER" "$(wire_address 2)"; do
+        run -0 box net "$WEB1" -- curl -sS -m 30 -H 'Host: web1.example:81' --request-target http://hello.example/seen "http://$where/"
+        [[ "$output" == *'host: hello.example:81'*'x-forwarded-host: hello.example:81'* && "$output" != *web1.example* ]]
+    done
     [ "$(status_of /.chillbox/here)" = 404 ]
     forged=(-H 'X-Forwarded-For: 192.0.2.66' -H 'X-Real-IP: 192.0.2.66' -H 'X-Forwarded-Proto: https' -H 'Forwarded: for=192.0.2.66' -H 'X-Chillbox-First: 1')
     for answer in "$(visit / "${forged[@]}")" "$(direct 2 / "${forged[@]}")"; do

@@ -97,7 +97,7 @@ constexpr std::string_view k_proxy_on = R"(  proxy_http_version 1.1;
   gzip off;
 )";
 
-constexpr std::string_view k_to_host = R"(    proxy_set_header Host $http_host;
+constexpr std::string_view k_to_host = R"(    proxy_set_header Host $chillbox_name;
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $chillbox_connection;
 )";
@@ -109,7 +109,7 @@ std::string locations(const control::BalancedSite& site) {
     proxy_method GET;
     proxy_pass_request_headers off;
     proxy_pass_request_body off;
-    proxy_set_header Host $http_host;
+    proxy_set_header Host $chillbox_name;
     proxy_set_header Connection close;
     proxy_set_header X-Chillbox-First 1;
     proxy_set_header X-Forwarded-Proto $chillbox_scheme;

@@ -18,7 +18,7 @@ constexpr std::string_view k_proxy = R"(    proxy_http_version 1.1;
     proxy_buffer_size 32k;
     proxy_buffers 8 16k;
     proxy_busy_buffers_size 48k;
-    proxy_set_header Host $http_host;
+    proxy_set_header Host $chillbox_name;
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $chillbox_connection;
     proxy_next_upstream off;

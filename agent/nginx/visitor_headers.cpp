@@ -13,7 +13,7 @@ namespace {
 // Headers that servers and frameworks believe; with an empty value NGINX sends none.
 constexpr std::pair<std::string_view, std::string_view> k_headers[] = {
     {"X-Real-IP", "$remote_addr"}, {"X-Forwarded-For", "$remote_addr"},
-    {"X-Forwarded-Proto", "$chillbox_scheme"}, {"X-Forwarded-Host", "$http_host"},
+    {"X-Forwarded-Proto", "$chillbox_scheme"}, {"X-Forwarded-Host", "$chillbox_name"},
     {"X-Forwarded-Port", "$chillbox_port"}, {"Proxy", ""}, {"Forwarded", ""},
     {"X-Forwarded-Protocol", ""}, {"X-Forwarded-Ssl", ""}, {"X-Forwarded-Scheme", ""},
     {"X-Forwarded-Prefix", ""}, {"X-Forwarded-Server", ""}, {"X-Url-Scheme", ""},
@@ -24,7 +24,8 @@ constexpr std::pair<std::string_view, std::string_view> k_headers[] = {
 constexpr std::pair<std::string_view, std::string_view> k_variables[] = {
     {"proxy_add_x_forwarded_for", "$remote_addr"}, {"http_x_forwarded_for", "$remote_addr"},
     {"http_x_real_ip", "$remote_addr"}, {"http_x_forwarded_proto", "$chillbox_scheme"},
-    {"http_x_forwarded_host", "$http_host"}, {"http_x_forwarded_port", "$chillbox_port"}};
+    {"http_x_forwarded_host", "$chillbox_name"}, {"http_x_forwarded_port", "$chillbox_port"},
+    {"http_host", "$chillbox_name"}};
 
 bool is_of_name(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';

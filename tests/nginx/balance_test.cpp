@@ -48,6 +48,7 @@ TEST_CASE("a balancer passes on to the hosts that are none, and each host believ
   CHECK(has(text, "client_max_body_size 5000;"));
   CHECK(has(text, "include /var/lib/chillbox/certs/hello.con[f];"));
   CHECK_FALSE(has(text, "non_idempotent"));
+  CHECK_FALSE(has(text, "Host $http_host")); // which need not be the name of this server
   CHECK_FALSE(has(text, "set_real_ip_from"));
   CHECK_FALSE(has(of_web, "chillbox_balanced_"));
   CHECK(has(of_web,
