@@ -75,8 +75,17 @@ Result<void> RolloutWalk::give_back_forgotten(uint64_t slots) {
   return {};
 }
 
-// The first of the site's slots that is free. False: none is, or it was stopped.
+// False: none is free, or it was stopped.
 Result<bool> RolloutWalk::has_slot(uint64_t slots, bool unless_stopped) {
+  m_all.took_slot(m_site);
+  auto taken = take_first(slots, unless_stopped);
+  if (walked().fence == 0)
+    m_all.gave_slot(m_site);
+  return taken;
+}
+
+// The first of the site's slots that is free.
+Result<bool> RolloutWalk::take_first(uint64_t slots, bool unless_stopped) {
   const std::string nonce = random_token(k_nonce); // of this try alone
   auto begun = walked().mine;
   begun.state = unless_stopped ? HostTurn::begun : begun.state;
@@ -100,7 +109,6 @@ Result<bool> RolloutWalk::has_slot(uint64_t slots, bool unless_stopped) {
     walked().fence = change.fence;
     walked().mine = begun;
     walked().told = begun.seq;
-    m_all.took_slot();
     TRY(save());
     return true;
   }
@@ -190,7 +198,7 @@ Result<void> RolloutWalk::carry_on() {
         return {};
       TRY(undrain());
       walked().fence = 0;
-      m_all.gave_slot();
+      m_all.gave_slot(m_site);
       return report(HostTurn::staged, "its slot was taken away before it had begun");
     }
     (void)TRY(begin_deploy());

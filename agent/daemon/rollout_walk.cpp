@@ -60,6 +60,7 @@ Result<void> RolloutWalk::begin_order(rollout::TakenOrder taken) {
                                         .fence = walked().fence}},
         {{.key = slot_key(m_site.str(), walked().slot), .text = {}, .removes = true}},
         k_engine_wait));
+  m_all.gave_slot(m_site);
   rollout::Walked begun;
   begun.mine.host = fleet.me;
   begun.mine.site = m_site.str();
@@ -189,7 +190,7 @@ Result<void> RolloutWalk::tell() {
   const auto change = TRY(m_all.engine().change(holds, writes, k_engine_wait));
   const bool made = change.made || TRY(was_told(text));
   if (std::exchange(walked().fence, 0) != 0)
-    m_all.gave_slot();
+    m_all.gave_slot(m_site);
   if (made) {
     walked().told = mine.seq;
     return save();

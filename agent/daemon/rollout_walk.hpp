@@ -27,6 +27,7 @@ private:
   Result<void> give_back_forgotten(uint64_t slots);
   Result<bool> was_told(const std::string& text);
   Result<bool> has_slot(uint64_t slots, bool unless_stopped);
+  Result<bool> take_first(uint64_t slots, bool unless_stopped);
   Result<void> carry_on();
   Result<bool> drain(); // false: the slot is lost
   Result<void> undrain();

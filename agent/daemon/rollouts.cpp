@@ -106,19 +106,15 @@ bool Rollouts::has_newer(const SiteName& site) {
   return m_newer.contains(site.str());
 }
 
-void Rollouts::took_slot() {
-  const std::lock_guard lock(m_wake->mutex);
-  ++m_slots;
+void Rollouts::took_slot(const SiteName& site) {
+  const std::lock_guard lock(m_slots_mutex);
+  m_slots.insert(site.str());
 }
 
-// With the last one the lease goes, which has to be kept alive.
-void Rollouts::gave_slot() {
-  {
-    const std::lock_guard lock(m_wake->mutex);
-    if (m_slots == 0 || --m_slots > 0)
-      return;
-  }
-  m_engine->release();
+void Rollouts::gave_slot(const SiteName& site) {
+  const std::lock_guard lock(m_slots_mutex);
+  if (m_slots.erase(site.str()) > 0 && m_slots.empty())
+    m_engine->release();
 }
 
 // Once for each thing that is wrong, however often it is read.

@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,8 +70,10 @@ public:
   // An order that came while that site's walk had another one.
   std::optional<rollout::TakenOrder> newer(const SiteName& site);
   bool has_newer(const SiteName& site);
-  void took_slot();
-  void gave_slot();
+  // Of a site: before it asks for a slot, and when it has none or holds none any more. The last one
+  // that holds none gives back the lease, and with it a slot that it may have without knowing.
+  void took_slot(const SiteName& site);
+  void gave_slot(const SiteName& site);
   control::Engine& engine() { return *m_engine; }
   rollout::Engine& jobs() { return m_jobs; }
   rollout::HostContext& host() { return m_host; }
@@ -105,7 +108,8 @@ private:
   std::shared_ptr<Wake> m_wake = std::make_shared<Wake>(); // its mutex is that of the rest, too
   std::atomic<bool> m_stopping{false};
   std::map<std::string, rollout::TakenOrder> m_newer; // by site
-  size_t m_slots = 0;                                 // that walks hold
+  std::mutex m_slots_mutex;      // also while the lease goes: who takes one then gets a new lease
+  std::set<std::string> m_slots; // sites that hold one, or ask for one
   std::map<std::string, bool> m_walking;
   std::map<std::string, std::string> m_recorded; // by what it is of: the last refusal
   ThreadGroup m_threads;                         // last: they use all of the others

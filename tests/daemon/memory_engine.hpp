@@ -5,8 +5,10 @@
 #include "control/engine.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,8 @@ public:
         write(one);
     }
     tell();
+    if (m_on_made)
+      m_on_made(writes.front().key);
     {
       const std::lock_guard lock(m_mutex);
       if (!m_lost.empty() && writes.front().key.starts_with(m_lost)) {
@@ -55,11 +59,17 @@ public:
     m_followers.push_back(std::move(changed));
   }
   void release() override {
-    const std::lock_guard lock(m_mutex);
-    ++m_released;
+    {
+      const std::lock_guard lock(m_mutex);
+      ++m_released;
+      for (const auto& key : m_leased)
+        m_values.erase(key);
+      m_leased.clear();
+    }
+    tell();
   }
 
-  control::EngineStatus status() const override { return {}; }
+  control::EngineStatus status() const override { return {.ahead_s = m_ahead_s}; }
 
   // --- its owner
   void put(const std::string& key, const std::string& text) {
@@ -89,6 +99,9 @@ public:
     const std::lock_guard lock(m_mutex);
     m_lost = prefix;
   }
+  // With the first key of each change that was made, before its answer. Set before anybody asks.
+  void on_made(std::function<void(const std::string&)> made) { m_on_made = std::move(made); }
+  void clock(int64_t ahead_s) { m_ahead_s = ahead_s; }
   std::string text(const std::string& key) {
     const std::lock_guard lock(m_mutex);
     const auto found = m_values.find(key);
@@ -117,6 +130,9 @@ private:
     return false;
   }
   void write(const control::EngineWrite& one) {
+    m_leased.erase(one.key);
+    if (one.leased)
+      m_leased.insert(one.key);
     if (one.removes) {
       m_values.erase(one.key);
       return;
@@ -142,6 +158,9 @@ private:
   std::vector<std::function<void()>> m_followers;
   uint64_t m_revision = 0;
   size_t m_released = 0;
+  std::set<std::string> m_leased;
+  std::function<void(const std::string&)> m_on_made;
+  std::atomic<int64_t> m_ahead_s{0};
   bool m_down = false;
   std::string m_lost;
 };
