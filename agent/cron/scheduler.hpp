@@ -129,6 +129,7 @@ private:
   void due(const SiteName& site, const CronEntry& entry, int64_t at);
   void skip(const SiteName& site, const CronEntry& entry, const Error& why);
   void claim(const SiteName& site, const CronEntry& entry, int64_t at);
+  void start_claimed(store::CronRun& run, const CronEntry& entry, const Claim& claim);
   Result<uint64_t> start(const SiteName& site, const CronEntry& entry, const std::string& actor);
   // What start() would start, or why not. m_mutex is held.
   Result<openrc::SlotSpec> ready(const SiteName& site, const CronEntry& entry);

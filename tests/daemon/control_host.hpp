@@ -52,10 +52,13 @@ struct ControlHost : EngineHost {
         [this](const SiteName& name, const cron::SiteCommand& command) {
           return rollout::site_command(context(), name, command);
         },
-        [this] { changes.notify(); }});
+        [this] { changes.notify(); }, {}, {},
+        [this](const SiteName&, const std::string&, int64_t) { return claim(); }});
     op = std::make_unique<daemon::ControlServer>(
         context(), *engine, *crontab, changes, std::move(ask));
   }
+  // Of what runs once; in a thread of its own.
+  std::function<Result<cron::Claim>()> claim = [] { return cron::Claim{}; };
   void restart_all(bool machine = false) {
     op.reset(); // first, as in the monitor: its connections ask the engine
     crontab.reset();

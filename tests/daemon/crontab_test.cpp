@@ -1,5 +1,6 @@
 // Crontabs of sites by a clock that the tests move; the tasks are this program again.
 #include "daemon/control_host.hpp"
+#include "daemon/walking_host.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -61,6 +62,41 @@ TEST_CASE("an entry that still runs is skipped, and counted for as long as that 
   CHECK(runs[1].state == store::CronState::running);
   host.write(cat(host.paths.releases(site()), "/1.0.0-1/go"), "");
   CHECK(host.ended(2));
+}
+
+TEST_CASE("an entry that was claimed while its site was stopped, or went to another release, is lost and does not run") {
+  Door door;
+  MemoryEngine fleet;
+  CronHost host;
+  host.context().fleet = &fleet;
+  control::Roster roster{.fleet = "shop", .epoch = 1, .hosts = {}};
+  roster.hosts = {{"web1", "10.0.0.1", host.identity.recipient(), {}, ""}};
+  give_roster(host, roster);
+  host.claim = [&] {
+    door.stand();
+    return cron::Claim{true, "blog/cron/one", 7};
+  };
+  host.live("1.0.0", R"(["*/10 * * * * echo $$CHILLBOX_RUN $$CHILLBOX_FENCE"],
+    "run_on":{"crontab":"once"})");
+  host.pass(std::chrono::minutes(10));
+  REQUIRE(door.wait_for_somebody());
+  std::string why;
+  SECTION("neither") {}
+  SECTION("stopped") {
+    REQUIRE(host.run(host.queue(store::JobKind::stop)).state == JobState::done);
+    why = "site 'blog' is stopped: `chillboxctl start blog`";
+  }
+  SECTION("another release") {
+    REQUIRE(host.deploy("2.0.0").state == JobState::done);
+    why = "release 2.0.0-2 went live";
+  }
+  door.open();
+  REQUIRE(host.ended(1));
+  const auto run = host.runs()[0];
+  CHECK(run.state == (why.empty() ? store::CronState::done : store::CronState::lost));
+  CHECK(run.text ==
+      (why.empty() ? "blog/cron/one 7"
+                   : cat("it did not begin after this host had claimed it: ", why)));
 }
 
 TEST_CASE("the entries are those of the live release, from the switch on, and none of a stopped site") {

@@ -25,6 +25,19 @@ inline std::string minisigned(
   return key.sign(blake2b.finish(), comment);
 }
 
+// Of fleet shop, signed by the host's laptop.
+inline void give_roster(EngineHost& host, const control::Roster& roster) {
+  const std::string text = control::roster_text(roster);
+  must(rollout::take_roster(host.context(),
+      control::signed_roster_text({text,
+          minisigned(host.laptop.key(), text,
+              artifact::statement_text({.site = site("shop"),
+                  .fleet = true,
+                  .version = "",
+                  .serial = roster.epoch,
+                  .sha256 = crypto::sha256_of(bytes_of(text))}))})));
+}
+
 struct WalkingHost : EngineHost {
   WalkingHost() {
     std::filesystem::create_directories(paths.rollouts());
@@ -61,15 +74,7 @@ struct WalkingHost : EngineHost {
   }
   void take_roster() {
     ++roster.epoch;
-    const std::string text = control::roster_text(roster);
-    must(rollout::take_roster(context(),
-        control::signed_roster_text({text,
-            minisigned(laptop.key(), text,
-                artifact::statement_text({.site = site("shop"),
-                    .fleet = true,
-                    .version = "",
-                    .serial = roster.epoch,
-                    .sha256 = crypto::sha256_of(bytes_of(text))}))})));
+    give_roster(*this, roster);
   }
 
   std::string slurp(const std::string& path) {
