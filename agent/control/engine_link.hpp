@@ -12,7 +12,7 @@ namespace chillbox::control {
 inline constexpr uint64_t k_engine_packets = 1;
 inline constexpr size_t k_max_engine_key = 400, k_max_engine_text = 64 * 1024;
 inline constexpr size_t k_max_engine_items = 64; // conditions and writes of one change
-inline constexpr size_t k_max_engine_values = 4096;
+inline constexpr size_t k_max_engine_values = 4096, k_max_engine_answer = 1'536 * 1024; // of a read
 inline constexpr size_t k_max_followed = 8;
 
 // Letters, digits and . _ : - + between slashes, none of which is first; "" is none.

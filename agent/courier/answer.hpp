@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "control/engine_link.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +14,8 @@
 namespace chillbox::courier {
 
 inline constexpr size_t k_max_head = 16 * 1024;
-inline constexpr size_t k_max_answer = 1'536 * 1024; // bytes of a body, or of a line of a watch
+// Bytes of a body, or of a line of a watch.
+inline constexpr size_t k_max_answer = control::k_max_engine_answer;
 
 struct AnswerHead {
   int status = 0;

@@ -27,12 +27,6 @@ constexpr os::Millis k_courier_life{1'000}; // one that lived so long is started
 constexpr os::Millis k_courier_pause{1'000}, k_courier_pause_most{60'000};
 constexpr os::Millis k_courier_reap{2'000};
 constexpr std::chrono::milliseconds k_margin{3'000}; // a member's second, and the courier's own
-// What the courier always holds: without it nobody would notice that the engine is gone.
-constexpr std::string_view k_held_prefix = "fleet/";
-
-std::string fence_file(const os::Paths& paths) {
-  return paths.state() + "/engine.fence";
-}
 
 // A file that opens the engine is root's alone.
 Result<std::string> read_private(
@@ -72,10 +66,6 @@ std::unexpected<Error> no_courier(const std::string& why) {
   return fail(Code::unreachable, cat("the courier to the fleet's engine does not run: ", why));
 }
 
-uint64_t number(std::string_view text) {
-  return parse_u64(text).value_or(0);
-}
-
 } // namespace
 
 config::HostFleet read_fleet_settings(os::Disk& disk, const os::Paths& paths) {
@@ -87,7 +77,7 @@ config::HostFleet read_fleet_settings(os::Disk& disk, const os::Paths& paths) {
 }
 
 FleetEngine::FleetEngine(Host host) : m_host(std::move(host)) {
-  m_fence = number(trim(m_host.disk.read(fence_file(m_host.paths), 64).value_or("")));
+  m_fence = parse_u64(trim(m_host.disk.read(fence_file(), 64).value_or(""))).value_or(0);
   m_revision = m_fence;
   m_state = {.since_ms = m_host.clock.wall_ms(), .problem = "it was not reached yet"};
   m_followed.emplace_back(k_held_prefix, [] {});
@@ -98,7 +88,7 @@ FleetEngine::~FleetEngine() {
     const std::lock_guard lock(m_mutex);
     m_stop = true;
     if (m_socket)
-      ::shutdown(m_socket.get(), SHUT_RDWR);
+      ::shutdown(m_socket->get(), SHUT_RDWR);
   }
   m_changed.notify_all();
   m_thread.wait();
@@ -167,31 +157,38 @@ Result<void> FleetEngine::serve() {
   theirs.reset();
   TRY(os::send_packet(ours.get(), *first));
   wipe(first->data(), first->size());
-  const int socket = ours.get();
-  {
-    const std::lock_guard lock(m_mutex);
-    m_socket = std::move(ours);
-    m_pid = child.pid();
-    for (const auto& [prefix, _] : m_followed)
-      TRY(send({make_packet(PacketVerb::engine_follow, 0, {prefix})}));
-    if (m_stop)
-      ::shutdown(socket, SHUT_RDWR);
-  }
-  m_changed.notify_all();
-  Result<void> sound;
-  while (sound) {
-    const auto packet = os::receive_packet(socket, control::k_max_packet);
-    if (!packet || !*packet)
-      break;
-    sound = take((*packet)->bytes);
-  }
-  ::shutdown(socket, SHUT_RDWR);
+  m_pid = child.pid();
+  const auto sound = talk(std::move(ours));
   const auto code = child.wait(k_courier_reap);
   child = os::Child();
   const std::string why =
       !sound ? sound.error().message : cat("it ended with ", os::end_text(code.value_or(-1)));
   ended(why);
   return fail(Code::failure, why);
+}
+
+Result<void> FleetEngine::talk(Fd socket) {
+  const auto ours = std::make_shared<const Fd>(std::move(socket));
+  Result<void> sound;
+  {
+    Lock lock(m_mutex);
+    m_socket = ours;
+    std::vector<Bytes> follows;
+    for (const auto& [prefix, _] : m_followed)
+      follows.push_back(make_packet(PacketVerb::engine_follow, 0, {prefix}));
+    if (m_stop)
+      ::shutdown(ours->get(), SHUT_RDWR);
+    m_changed.notify_all();
+    sound = send(lock, follows);
+  }
+  while (sound) {
+    const auto packet = os::receive_packet(ours->get(), control::k_max_packet);
+    if (!packet || !*packet)
+      break;
+    sound = take((*packet)->bytes);
+  }
+  ::shutdown(ours->get(), SHUT_RDWR);
+  return sound;
 }
 
 // Of what was asked nobody knows now whether it was done.
@@ -231,14 +228,19 @@ void FleetEngine::missed() {
     m_host.changed();
 }
 
-// Nobody waits for the answer: status() tells of the clock, and whether the engine is believed.
+// Nobody waits for the answer: status() tells of the clock, and whether the engine is believed. One
+// at a time, whatever the courier says and does not answer.
 void FleetEngine::probe() {
-  const std::lock_guard lock(m_mutex);
+  Lock lock(m_mutex);
+  if (std::ranges::any_of(m_waiting, [](const auto& one) { return one.second.nobody; }))
+    return;
   const uint64_t sequence = ++m_sequence;
   m_waiting.emplace(
       sequence, Waiting{.prefix = std::string(k_held_prefix), .seen = m_revision, .nobody = true});
-  (void)send({make_packet(
-      PacketVerb::engine_read, sequence, {k_held_prefix, std::to_string(k_margin.count())})});
+  if (!send(lock,
+          {make_packet(PacketVerb::engine_read, sequence,
+              {k_held_prefix, std::to_string(k_margin.count())})}))
+    m_waiting.erase(sequence);
 }
 
 control::EngineStatus FleetEngine::status() const {
@@ -246,10 +248,22 @@ control::EngineStatus FleetEngine::status() const {
   return m_state;
 }
 
-Result<void> FleetEngine::send(const std::vector<Bytes>& packets) {
-  for (const auto& packet : packets)
-    TRY(os::send_packet(m_socket.get(), packet));
-  return {};
+// A courier that takes nothing holds up those who send, and nobody else; then it is ended.
+Result<void> FleetEngine::send(Lock& lock, const std::vector<Bytes>& packets) {
+  const auto socket = m_socket;
+  if (!socket)
+    return no_courier(m_state.problem);
+  lock.unlock();
+  Result<void> sent;
+  {
+    const std::lock_guard sending(m_sending); // the packets of a change follow each other
+    for (size_t i = 0; i < packets.size() && sent; ++i)
+      sent = os::send_packet(socket->get(), packets[i]);
+  }
+  if (!sent && sent.error().code == Code::timed_out)
+    ::shutdown(socket->get(), SHUT_RDWR);
+  lock.lock();
+  return sent;
 }
 
 Result<FleetEngine::Waiting> FleetEngine::ask(Lock& lock, Waiting waiting,
@@ -261,7 +275,7 @@ Result<FleetEngine::Waiting> FleetEngine::ask(Lock& lock, Waiting waiting,
   const uint64_t sequence = ++m_sequence;
   waiting.seen = m_revision;
   m_waiting.emplace(sequence, std::move(waiting));
-  const auto sent = send(packets(sequence));
+  const auto sent = send(lock, packets(sequence));
   auto& mine = m_waiting.at(sequence);
   const bool answered = sent &&
       m_changed.wait_for(lock, deadline + k_margin, [&] { return m_stop || mine.end.has_value(); });
@@ -308,115 +322,17 @@ Result<std::vector<EngineValue>> FleetEngine::read(
 }
 
 void FleetEngine::follow(std::string prefix, std::function<void()> changed) {
-  const std::lock_guard lock(m_mutex);
+  Lock lock(m_mutex);
   if (m_followed.size() >= control::k_max_followed || !control::is_engine_key(prefix))
     return log::error(cat("fleet: '", prefix, "' is not followed: too many are"));
-  if (m_socket)
-    (void)send({make_packet(PacketVerb::engine_follow, 0, {prefix})}); // else the next one is told
+  const Bytes packet = make_packet(PacketVerb::engine_follow, 0, {prefix});
   m_followed.emplace_back(std::move(prefix), std::move(changed));
+  (void)send(lock, {packet}); // without a courier the next one is told
 }
 
 void FleetEngine::release() {
-  const std::lock_guard lock(m_mutex);
-  if (m_socket)
-    (void)send({make_packet(PacketVerb::engine_release, 0, {})});
-}
-
-// --- what the courier says
-
-Result<void> FleetEngine::keep(uint64_t fence) {
-  if (fence <= m_fence)
-    return {};
-  TRY(m_host.disk.write(fence_file(m_host.paths), std::to_string(fence) + "\n", 0600));
-  m_fence = fence;
-  return {};
-}
-
-Result<void> FleetEngine::believe(uint64_t revision, uint64_t seen) {
-  if (revision >= seen) {
-    m_revision = std::max(m_revision, revision);
-    if (m_state.reachable)
-      m_state.problem.clear();
-    return {};
-  }
-  m_state.problem =
-      cat("the engine went back in time: it is at revision ", revision, ", and was at ", seen,
-          ": restore it with `etcdutl snapshot restore --bump-revision "
-          "1000000000 --mark-compacted`; if it is a new one, remove ",
-          fence_file(m_host.paths), " on each host and restart chillboxd there");
-  return fail(Code::conflict, m_state.problem);
-}
-
-Result<void> FleetEngine::take_done(const control::PacketView& packet, Waiting& waiting) {
-  const auto& f = packet.fields;
-  if (!f[0].empty()) {
-    waiting.end = fail(code_from_name(f[0]), printable(f[1], 400));
-    return {};
-  }
-  if (f[4].size() > control::k_max_engine_text)
-    return fail(Code::invalid, "it sent a value that is too long");
-  if (const auto date = parse_u64(f[6]))
-    m_state.ahead_s = static_cast<int64_t>(*date) - m_host.clock.wall();
-  waiting.change = {!f[2].empty(), number(f[3]), std::string(f[4])};
-  waiting.end = believe(number(f[5]), waiting.seen);
-  if (*waiting.end && waiting.change.made)
-    waiting.end = keep(waiting.change.fence);
-  return {};
-}
-
-Result<void> FleetEngine::take_value(const control::PacketView& packet, Waiting& waiting) {
-  const auto& f = packet.fields;
-  if (!control::is_engine_key(f[0]) || !f[0].starts_with(waiting.prefix) ||
-      waiting.prefix.empty() || f[1].size() > control::k_max_engine_text ||
-      waiting.values.size() >= control::k_max_engine_values)
-    return fail(Code::invalid, "it sent a value that nobody asked for");
-  waiting.values.push_back({std::string(f[0]), std::string(f[1]), number(f[2])});
-  return {};
-}
-
-Result<void> FleetEngine::take(ByteView bytes) {
-  const auto packet = TRY(control::parse_packet(bytes));
-  const auto wants = [&](size_t fields) -> Result<void> {
-    if (packet.fields.size() != fields)
-      return fail(Code::invalid, "it sent a packet that is none of its own");
-    return {};
-  };
-  switch (packet.verb) {
-  case PacketVerb::engine_touch:
-    TRY(wants(1));
-    touch(packet.fields[0].empty(), printable(packet.fields[0], 400));
-    return {};
-  case PacketVerb::engine_changed: {
-    TRY(wants(1));
-    std::vector<std::function<void()>> told;
-    {
-      const std::lock_guard lock(m_mutex);
-      for (const auto& [prefix, changed] : m_followed)
-        if (prefix == packet.fields[0])
-          told.push_back(changed);
-    }
-    for (const auto& one : told)
-      one();
-    if (packet.fields[0] == k_held_prefix)
-      probe();
-    return {};
-  }
-  case PacketVerb::engine_value:
-  case PacketVerb::engine_done: {
-    const bool value = packet.verb == PacketVerb::engine_value;
-    TRY(wants(value ? 3 : 7));
-    const std::lock_guard lock(m_mutex);
-    const auto waiting = m_waiting.find(packet.sequence);
-    if (waiting == m_waiting.end() || waiting->second.end)
-      return {}; // who asked gave up
-    TRY(value ? take_value(packet, waiting->second) : take_done(packet, waiting->second));
-    if (waiting->second.nobody && waiting->second.end)
-      m_waiting.erase(waiting);
-    m_changed.notify_all();
-    return {};
-  }
-  default: return fail(Code::invalid, "it sent a packet that is none of its own");
-  }
+  Lock lock(m_mutex);
+  (void)send(lock, {make_packet(PacketVerb::engine_release, 0, {})});
 }
 
 } // namespace chillbox::daemon

@@ -59,12 +59,17 @@ public:
   void missed();                          // what was to run once
   pid_t courier() const { return m_pid; } // -1: none runs
 
-  // A packet of the courier's, which may be anybody's; for tests. An error: it is ended.
+  // For tests. One courier at this socket, to its end; an error: it said what no courier says.
+  Result<void> talk(Fd socket);
+  // A packet of the courier's, which may be anybody's. An error: it is ended.
   Result<void> take(ByteView bytes);
 
 private:
+  // What the courier always holds: without it nobody would notice that the engine is gone.
+  static constexpr std::string_view k_held_prefix = "fleet/";
   struct Waiting {
     std::string prefix;  // of a read
+    size_t bytes = 0;    // of its values, so far
     uint64_t seen = 0;   // the highest revision before it was asked
     bool nobody = false; // it is asked for what status() says
     std::vector<control::EngineValue> values = {};
@@ -85,12 +90,15 @@ private:
   // Sends and waits. m_mutex is held.
   Result<Waiting> ask(Lock& lock, Waiting waiting, std::chrono::milliseconds deadline,
       const std::function<std::vector<Bytes>(uint64_t sequence)>& packets);
-  Result<void> send(const std::vector<Bytes>& packets);
+  // m_mutex is held, but not while it sends.
+  Result<void> send(Lock& lock, const std::vector<Bytes>& packets);
+  std::string fence_file() const { return m_host.paths.state() + "/engine.fence"; }
 
   Host m_host;
   mutable std::mutex m_mutex;
   std::condition_variable m_changed;
-  Fd m_socket; // of the courier, none: it does not run
+  std::mutex m_sending;               // taken without m_mutex alone
+  std::shared_ptr<const Fd> m_socket; // of the courier, none: it does not run
   std::atomic<pid_t> m_pid{-1};
   std::map<uint64_t, Waiting> m_waiting;
   uint64_t m_sequence = 0;

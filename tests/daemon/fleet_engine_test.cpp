@@ -1,6 +1,7 @@
 #include "daemon/fleet_engine.hpp"
 
 #include "control/packet.hpp"
+#include "os/socket.hpp"
 #include "rollout/claims.hpp"
 #include "walking_host.hpp"
 
@@ -8,6 +9,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <future>
+#include <thread>
 
 using namespace chillbox;
 using namespace chillbox::daemon;
