@@ -29,7 +29,8 @@ std::vector<notices::ServicePlace> down_services(const rollout::Facts& facts) {
   return down;
 }
 
-// A leader that changes is away for a second: nobody needs to know, unless something was missed.
+// While members agree on whom to follow they are away for a second: nobody needs to know, unless
+// something was missed.
 std::string engine_notice(const control::EngineStatus& engine, int64_t now_ms) {
   constexpr int64_t k_away_ms = 300'000;
   const bool briefly = !engine.reachable && !engine.missed && now_ms - engine.since_ms < k_away_ms;
