@@ -331,6 +331,7 @@ Result<void> run_release_command(
   if (claim != nullptr) {
     environment.emplace_back("CHILLBOX_RUN", claim->key.substr(std::string_view("claims/").size()));
     environment.emplace_back("CHILLBOX_FENCE", std::to_string(claim->fence));
+    TRY(begin_command(r.host, *claim));
   }
   r.info(cat("release_command of '", p.service.name.str(),
       "' runs: ", printable(join(p.service.release_command, " "))));

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
 #include "os/deadline.hpp"
+#include "rollout/order.hpp"
 #include "rollout/roster.hpp"
 
 #include <nlohmann/json.hpp>
@@ -25,6 +26,8 @@ constexpr int64_t k_claims_kept_days = 14, k_claim_days_removed = 3, k_claim_day
 constexpr size_t k_removed_at_once = 60;
 constexpr size_t k_max_claim = 2000;
 constexpr const char* k_outcome = "/outcome";
+constexpr std::string_view k_outcome_comment = "chillbox outcome"; // that a host signs
+constexpr size_t k_max_problem = 1000;
 constexpr int k_outcome_tries = 12;
 // Nothing tells of it here: a claim that is followed would wake every host for every other one.
 constexpr os::Millis k_outcome_look{1'000};
@@ -48,6 +51,28 @@ std::string host_in(std::string_view claim) {
   const bool named =
       json && json->is_object() && json->contains("host") && (*json)["host"].is_string();
   return named ? printable((*json)["host"].get<std::string>(), 80) : "another host";
+}
+
+std::string kept_claim(const std::string& key) {
+  return "claim " + key;
+}
+
+std::string outcome_text(std::string_view key, std::string_view host, std::string_view problem) {
+  return dump(Json{{"claim", key}, {"host", host}, {"problem", problem}});
+}
+
+// What the host that has the claim says of its command; "": it succeeded.
+Result<std::string> problem_in(
+    const HostContext& host, const CommandClaim& claim, std::string_view text) {
+  const std::string said =
+      TRY(text_of_host(TRY(fleet_of(host)), claim.host, "outcome", text, k_outcome_comment));
+  const auto json = parse_json(said, said.size());
+  const bool whole =
+      json && json->is_object() && json->contains("problem") && (*json)["problem"].is_string();
+  const std::string problem = whole ? (*json)["problem"].get<std::string>() : std::string();
+  if (said != outcome_text(claim.key, claim.host, problem))
+    return fail(Code::denied, cat("outcome of '", claim.host, "': it is of another claim"));
+  return printable(problem, k_max_problem);
 }
 
 Result<void> check_clock(const control::Engine& engine) {
@@ -124,7 +149,9 @@ Result<CommandClaim> claim_command(HostContext& host, const SiteName& site,
   if (host.fleet == nullptr)
     return fail(Code::denied, "this host has no engine");
   CommandClaim claim{.key = cat("claims/", site.str(), "/release/", version, "/", service)};
-  const std::string text = TRY(claim_text(host));
+  const std::string kept = TRY(host.store.meta(kept_claim(claim.key))).value_or("");
+  const std::string text = kept.empty() ? TRY(claim_text(host)) : kept;
+  TRY(host.store.set_meta(kept_claim(claim.key), text));
   const auto taken =
       TRY(host.fleet->change({{.kind = EngineCondition::Kind::absent, .key = claim.key}},
           {{.key = claim.key, .text = text}}, k_claim_wait));
@@ -132,15 +159,29 @@ Result<CommandClaim> claim_command(HostContext& host, const SiteName& site,
     claim.fence = taken.fence;
     return claim;
   }
+  if (taken.found == text) { // an earlier try's, and its command has not begun
+    for (const auto& value : TRY(host.fleet->read(claim.key, k_claim_wait)))
+      if (value.key == claim.key && value.text == text)
+        claim.fence = value.fence;
+    return claim.fence != 0 ? Result<CommandClaim>(claim)
+                            : fail(Code::conflict, "the claim was removed meanwhile");
+  }
+  TRY(begin_command(host, claim)); // it is not this one's
   claim.host = host_in(taken.found);
   claim.own = claim.host == host_in(text);
   return claim;
 }
 
+Result<void> begin_command(HostContext& host, const CommandClaim& claim) {
+  return host.store.set_meta(kept_claim(claim.key), "");
+}
+
 Result<void> tell_outcome(
     HostContext& host, const CommandClaim& claim, const Result<void>& outcome) {
-  const std::string text =
-      outcome ? std::string() : printable(outcome.error().message, k_max_claim);
+  const std::string text = TRY(signed_by_host(host,
+      outcome_text(claim.key, TRY(fleet_of(host)).me,
+          outcome ? std::string() : printable(outcome.error().message, k_max_problem)),
+      k_outcome_comment));
   Result<control::EngineChange> told = fail(Code::unreachable, "");
   for (int tries = 0; tries < k_outcome_tries && !told; ++tries)
     told = host.fleet->change(
@@ -159,9 +200,9 @@ Result<void> wait_for_outcome(HostContext& host, const CommandClaim& claim, os::
     if (!outcome && outcome.error().code != Code::unreachable)
       return std::unexpected(outcome.error());
     if (outcome && !outcome->empty()) {
-      const auto& text = outcome->front().text;
-      return text.empty() ? Result<void>{}
-                          : fail(Code::failure, cat("it failed on ", claim.host, ": ", text));
+      const std::string problem = TRY(problem_in(host, claim, outcome->front().text));
+      return problem.empty() ? Result<void>{}
+                             : fail(Code::failure, cat("it failed on ", claim.host, ": ", problem));
     }
     if (cancelled())
       return fail(Code::interrupted, "cancelled");

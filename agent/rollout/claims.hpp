@@ -6,7 +6,11 @@
 //                                             due time in UTC; removed after two weeks
 //   claims/SITE/release/VERSION/SERVICE       the same; a version's command runs once, whoever
 //                                             packed it
-//   claims/SITE/release/VERSION/SERVICE/outcome   "" : it succeeded; else what it said
+//   claims/SITE/release/VERSION/SERVICE/outcome   a control::SignedReport of the host that has the
+//             claim: {"claim":KEY,"host":HOST,"problem":""}; "": it succeeded, else what it said
+//
+// A host keeps what it claims in its store from before it asks for it until the command begins: a
+// try whose answer got lost is gone on with, and one that may have begun is not.
 #pragma once
 
 #include "base/error.hpp"
@@ -40,11 +44,13 @@ struct CommandClaim {
 };
 Result<CommandClaim> claim_command(HostContext& host, const SiteName& site,
     const std::string& version, const std::string& service);
+// Right before the command of a claim of this host: from here on it is not begun again.
+Result<void> begin_command(HostContext& host, const CommandClaim& claim);
 // Of a claim of this host: what others wait for.
 Result<void> tell_outcome(
     HostContext& host, const CommandClaim& claim, const Result<void>& outcome);
 // Of another host's: waits for its outcome until `give_up`, or until it is cancelled. failure: it
-// failed there; timed_out: lost.
+// failed there; denied: what the engine has is not what that host signed; timed_out: lost.
 Result<void> wait_for_outcome(HostContext& host, const CommandClaim& claim, os::Millis give_up,
     const std::function<bool()>& cancelled);
 

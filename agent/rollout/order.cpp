@@ -157,30 +157,43 @@ Result<uint64_t> newest_order(const HostContext& host, const SiteName& site) {
   return file ? file->taken.order.serial : 0;
 }
 
-Result<std::string> signed_report(const HostContext& host, const HostReport& report) {
+Result<std::string> signed_by_host(
+    const HostContext& host, std::string text, std::string_view comment) {
   const auto key = TRY_IN("report", backup::signing_key(host.disk, host.paths));
-  control::SignedReport both{dump(control::to_json(report)), {}};
-  both.signature = key.sign(blake2b_of(both.report), control::k_report_comment);
+  control::SignedReport both{std::move(text), {}};
+  both.signature = key.sign(blake2b_of(both.report), comment);
   return dump(control::to_json(both));
 }
 
-Result<HostReport> check_report(
-    const Fleet& fleet, const TakenOrder& taken, std::string_view host, std::string_view text) {
+Result<std::string> signed_report(const HostContext& host, const HostReport& report) {
+  return signed_by_host(host, dump(control::to_json(report)), control::k_report_comment);
+}
+
+Result<std::string> text_of_host(const Fleet& fleet, std::string_view host, std::string_view what,
+    std::string_view text, std::string_view comment) {
+  const std::string whose = cat(what, " of '", printable(host, 80), "'");
   const auto* of = fleet.roster.by_name(host);
   if (of == nullptr || of->report_key.empty())
     return fail(Code::denied,
-        cat("report of '", printable(host, 80), "': the roster has no report key of that host",
+        cat(whose, ": the roster has no report key of that host",
             of == nullptr ? "" : ": chillboxctl fleet rotate"));
-  const std::string whose = cat("report of '", of->name, "'");
-  const auto both = TRY_IN(whose, control::parse_signed_report(text));
+  auto both = TRY_IN(whose, control::parse_signed_report(text));
   const auto key = TRY_IN(whose, crypto::MinisignPublicKey::parse(of->report_key));
   const auto signature = crypto::MinisignSignature::parse(both.signature);
   if (!signature)
     return fail(Code::denied, cat(whose, ": ", signature.error().message));
-  if (TRY_IN(whose, signature->verify(key, blake2b_of(both.report))) != control::k_report_comment)
+  if (TRY_IN(whose, signature->verify(key, blake2b_of(both.report))) != comment)
     return fail(Code::denied, cat(whose, ": signed for another purpose"));
-  auto report = TRY_IN(whose, control::parse_report(both.report));
-  if (report.host != of->name || report.site != taken.order.site ||
+  return std::move(both.report);
+}
+
+Result<HostReport> check_report(
+    const Fleet& fleet, const TakenOrder& taken, std::string_view host, std::string_view text) {
+  const std::string whose = cat("report of '", printable(host, 80), "'");
+  auto report = TRY_IN(whose,
+      control::parse_report(
+          TRY(text_of_host(fleet, host, "report", text, control::k_report_comment))));
+  if (report.host != host || report.site != taken.order.site ||
       report.serial != taken.order.serial || report.order != taken.digest)
     return fail(Code::denied, cat(whose, ": it is of another host or another order"));
   return report;

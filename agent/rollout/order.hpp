@@ -39,7 +39,12 @@ Result<std::vector<SiteName>> ordered_sites(const HostContext& host);
 // The newest that it has seen, 0: none.
 Result<uint64_t> newest_order(const HostContext& host, const SiteName& site);
 
-// With the host's own key, as its roster has it.
+// With the host's own key, as its roster has it. comment: for what.
+Result<std::string> signed_by_host(
+    const HostContext& host, std::string text, std::string_view comment);
+// The text. denied: not what this host of the roster signed for that; what: "report".
+Result<std::string> text_of_host(const Fleet& fleet, std::string_view host, std::string_view what,
+    std::string_view text, std::string_view comment);
 Result<std::string> signed_report(const HostContext& host, const control::HostReport& report);
 // denied: not what this host of the roster signed of this order.
 Result<control::HostReport> check_report(

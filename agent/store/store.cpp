@@ -131,6 +131,8 @@ Result<std::optional<std::string>> Store::meta(const std::string& key) {
 
 Result<void> Store::set_meta(const std::string& key, const std::string& value) {
   const std::scoped_lock lock(m_state->mutex);
+  if (value.empty())
+    return m_state->db.run("DELETE FROM meta WHERE key = ?1", key);
   return m_state->db.run("INSERT OR REPLACE INTO meta VALUES(?1, ?2)", key, value);
 }
 

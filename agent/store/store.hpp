@@ -157,9 +157,9 @@ public:
   // and of each site 2,000
   Result<uint64_t> begin_cron_run(const CronRun& run); // its id
   Result<void> end_cron_run(const CronRun& run);       // state, ended_ms, code, text
+  Result<void> forget_cron_run(uint64_t id);           // it was another host's
   // One that did not run. The same entry for the same reason as the last time is counted, not
   // repeated.
-  Result<void> forget_cron_run(uint64_t id); // it was another host's
   Result<void> skip_cron_run(const CronRun& run);
   Result<std::optional<CronRun>> cron_run(uint64_t id);
   // Newest first.
@@ -189,7 +189,7 @@ public:
 
   // --- meta and audit (entries chained by hash)
   Result<std::optional<std::string>> meta(const std::string& key);
-  Result<void> set_meta(const std::string& key, const std::string& value);
+  Result<void> set_meta(const std::string& key, const std::string& value); // "": it goes
   Result<void> audit(const AuditEntry& entry);
   // Newest first.
   Result<std::vector<AuditEntry>> audit_entries(size_t limit, const control::Period& period = {});

@@ -70,6 +70,81 @@ TEST_CASE("[attack-G41] what is asked of the engine has keys and texts within it
   CHECK_FALSE(engine.change({}, {}, std::chrono::milliseconds{1}));
 }
 
+namespace {
+
+// A courier that this test is.
+struct OwnedCourier {
+  EngineOnDisk place;
+  FleetEngine engine{place.host()};
+  std::pair<Fd, Fd> ends = os::packet_pair().value();
+  std::future<Result<void>> talking =
+      std::async(std::launch::async, [this] { return engine.talk(std::move(ends.first)); });
+  ~OwnedCourier() { ends.second.reset(); }
+  void say(const Bytes& packet) { REQUIRE(os::send_packet(ends.second.get(), packet)); }
+  // What comes next of the engine; "": nothing does. The sequence of it.
+  std::string next(uint64_t* sequence = nullptr) {
+    const auto packet =
+        os::receive_packet(ends.second.get(), control::k_max_packet, os::Millis{500});
+    if (!packet || !*packet)
+      return "";
+    const auto parsed = control::parse_packet((*packet)->bytes).value();
+    if (sequence != nullptr)
+      *sequence = parsed.sequence;
+    return cat(static_cast<int>(parsed.verb), " ", parsed.fields[0]);
+  }
+};
+
+std::string packet_name(PacketVerb verb) {
+  return cat(static_cast<int>(verb), " fleet/");
+}
+
+} // namespace
+
+TEST_CASE("[attack-G41] a courier that says without end that something changed makes the host ask it once") {
+  OwnedCourier owned;
+  CHECK(owned.next() == packet_name(PacketVerb::engine_follow));
+  for (int i = 0; i < 100; ++i)
+    owned.say(make_packet(PacketVerb::engine_changed, 0, {"fleet/"}));
+  uint64_t sequence = 0;
+  CHECK(owned.next(&sequence) == packet_name(PacketVerb::engine_read));
+  CHECK(owned.next() == "");
+  owned.say(make_packet(PacketVerb::engine_done, sequence, {"", "", "", "0", "", "9", ""}));
+  owned.say(make_packet(PacketVerb::engine_changed, 0, {"fleet/"}));
+  CHECK(owned.next() == packet_name(PacketVerb::engine_read));
+}
+
+TEST_CASE("[attack-G41] a courier that answers with more than an answer has is ended") {
+  OwnedCourier owned;
+  CHECK(owned.next() == packet_name(PacketVerb::engine_follow));
+  owned.say(make_packet(PacketVerb::engine_changed, 0, {"fleet/"}));
+  uint64_t sequence = 0;
+  CHECK(owned.next(&sequence) == packet_name(PacketVerb::engine_read));
+  const std::string text(60'000, 'x');
+  for (size_t sent = 0; sent <= control::k_max_engine_answer; sent += text.size())
+    (void)os::send_packet(owned.ends.second.get(),
+        make_packet(PacketVerb::engine_value, sequence, {cat("fleet/", sent), text, "1"}));
+  REQUIRE(owned.talking.wait_for(std::chrono::seconds{20}) == std::future_status::ready);
+  const auto said = owned.talking.get();
+  REQUIRE_FALSE(said);
+  CHECK(said.error().message == "it sent more than 1572864 bytes of 'fleet/'");
+}
+
+TEST_CASE("[attack-G41] a courier that takes nothing holds up who asks it, and not the status of the host") {
+  OwnedCourier owned;
+  CHECK(owned.next() == packet_name(PacketVerb::engine_follow));
+  std::vector<control::EngineWrite> writes;
+  for (int i = 0; i < 60; ++i)
+    writes.push_back({.key = cat("claims/", i), .text = std::string(60'000, 'x')});
+  auto change = std::async(std::launch::async,
+      [&] { return owned.engine.change({}, writes, std::chrono::milliseconds{10}).has_value(); });
+  std::this_thread::sleep_for(os::Millis{300}); // it is full
+  auto status = std::async(std::launch::async, [&] { return owned.engine.status().reachable; });
+  CHECK(status.wait_for(std::chrono::seconds{2}) == std::future_status::ready);
+  CHECK(change.wait_for(std::chrono::seconds{0}) == std::future_status::timeout);
+  owned.ends.second.reset();
+  CHECK_FALSE(change.get());
+}
+
 TEST_CASE("the name of a claim is its due time in UTC, so that a clock that is set back, or another time zone, makes no second one") {
   const SiteName site = SiteName::parse("hello").value();
   CHECK(rollout::claim_minute(1'795'985'400) == "2026-11-29T20:50Z");
@@ -141,4 +216,85 @@ TEST_CASE("a due time is claimed by one host, not when it is long past, and not 
   engine.down(true);
   CHECK(claim(due + 180).error().code == Code::unreachable);
   host.context().fleet = nullptr;
+}
+
+namespace {
+
+struct ClaimingHost : test::WalkingHost {
+  ClaimingHost() { context().fleet = &engine; }
+  Result<rollout::CommandClaim> claim() {
+    return rollout::claim_command(context(), site(), "1.0.0", "api");
+  }
+  Result<void> wait(const rollout::CommandClaim& claim) {
+    return rollout::wait_for_outcome(context(), claim, os::Millis{1'000}, [] { return false; });
+  }
+  // As the owner of the engine.
+  void outcome(const crypto::MinisignSecretKey& key, const std::string& text,
+      std::string_view comment = "chillbox outcome") {
+    engine.put(name + "/outcome",
+        dump(control::to_json(control::SignedReport{text, test::minisigned(key, text, comment)})));
+  }
+  std::string name = "claims/blog/release/1.0.0/api";
+  test::MemoryEngine engine;
+};
+
+} // namespace
+
+TEST_CASE("a claim whose answer got lost is gone on with, one whose command may have begun is not, and a version's command runs once") {
+  ClaimingHost host;
+  host.engine.lose_answer("claims/");
+  REQUIRE_FALSE(host.claim());
+  const auto claim = host.claim();
+  REQUIRE(claim);
+  CHECK(claim->fence == test::must(host.engine.read(host.name, {})).at(0).fence);
+  test::must(rollout::begin_command(host.context(), *claim));
+  const auto again = host.claim();
+  REQUIRE(again);
+  CHECK(again->fence == 0);
+  CHECK(again->own);
+  CHECK(
+      host.wait(*again).error().message == "it is lost: web1 began it and never said how it ended");
+  test::must(rollout::tell_outcome(host.context(), *claim, {}));
+  CHECK(host.claim()->fence == 0);
+  CHECK(host.wait(*again));
+  CHECK_FALSE(test::must(host.store().meta(cat("claim ", host.name))));
+}
+
+TEST_CASE("[attack-G34] an outcome is believed that the host of the claim signed, of this claim") {
+  ClaimingHost host;
+  host.engine.put(host.name, R"({"host":"web2","id":"0"})");
+  const auto claim = host.claim();
+  REQUIRE(claim);
+  CHECK(claim->host == "web2");
+  const auto text = [&](const std::string& name, const std::string& of,
+                        const std::string& problem) {
+    return dump(Json{{"claim", name}, {"host", of}, {"problem", problem}});
+  };
+  const std::string good = text(host.name, "web2", "");
+  const auto refused = [&] {
+    const auto said = host.wait(*claim);
+    return !said && said.error().message.starts_with("outcome of 'web2': ") &&
+        said.error().code != Code::failure;
+  };
+  for (const auto& unsigned_text : {std::string(), std::string("x"), good}) {
+    host.engine.put(host.name + "/outcome", unsigned_text);
+    CHECK(refused());
+  }
+  host.outcome(host.web3, good);
+  CHECK(refused());
+  host.outcome(host.web2, good, control::k_report_comment);
+  CHECK(refused());
+  host.outcome(host.web2, text("claims/blog/release/0.9.0/api", "web2", ""));
+  CHECK(refused());
+  host.outcome(host.web2, text(host.name, "web3", ""));
+  CHECK(refused());
+  host.outcome(host.web2, text(host.name, "web2", cat("\033[2Jlocked", std::string(5000, 'x'))));
+  const auto failed = host.wait(*claim);
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().code == Code::failure);
+  CHECK(failed.error().message.starts_with("it failed on web2: "));
+  CHECK(failed.error().message.find('\033') == std::string::npos);
+  CHECK(failed.error().message.size() < 1100);
+  host.outcome(host.web2, good);
+  CHECK(host.wait(*claim));
 }

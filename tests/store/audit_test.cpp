@@ -178,6 +178,8 @@ TEST_CASE("meta values are absent, set and set anew") {
   must(store.set_meta("boot", "1"));
   must(store.set_meta("boot", "2"));
   CHECK(must(store.meta("boot")) == "2");
+  must(store.set_meta("boot", ""));
+  CHECK_FALSE(must(store.meta("boot")));
 }
 
 TEST_CASE("a look at what is newer begins where the last one ended, unless somebody else wrote to the file") {
