@@ -32,6 +32,13 @@ struct CronHost : ControlHost {
   }
 };
 
+void give_fleet(CronHost& host, MemoryEngine& fleet) {
+  host.context().fleet = &fleet;
+  control::Roster roster{.fleet = "shop", .epoch = 1, .hosts = {}};
+  roster.hosts = {{"web1", "10.0.0.1", host.identity.recipient(), {}, ""}};
+  give_roster(host, roster);
+}
+
 } // namespace
 
 TEST_CASE("an entry runs when its time has come, once, and its end is recorded") {
@@ -68,10 +75,7 @@ TEST_CASE("an entry that was claimed while its site was stopped, or went to anot
   Door door;
   MemoryEngine fleet;
   CronHost host;
-  host.context().fleet = &fleet;
-  control::Roster roster{.fleet = "shop", .epoch = 1, .hosts = {}};
-  roster.hosts = {{"web1", "10.0.0.1", host.identity.recipient(), {}, ""}};
-  give_roster(host, roster);
+  give_fleet(host, fleet);
   host.claim = [&] {
     door.stand();
     return cron::Claim{true, "blog/cron/one", 7};
@@ -97,6 +101,24 @@ TEST_CASE("an entry that was claimed while its site was stopped, or went to anot
   CHECK(run.text ==
       (why.empty() ? "blog/cron/one 7"
                    : cat("it did not begin after this host had claimed it: ", why)));
+}
+
+TEST_CASE("what runs once and still runs here is not claimed here, so that another host may") {
+  MemoryEngine fleet;
+  CronHost host;
+  give_fleet(host, fleet);
+  std::atomic<int> claims = 0;
+  host.claim = [&] { return cron::Claim{true, "blog/cron/one", static_cast<uint64_t>(++claims)}; };
+  host.live("1.0.0", R"(["*/10 * * * * while [ ! -e go ]; do sleep 0.01; done"],
+    "run_on":{"crontab":"once"})");
+  host.pass(std::chrono::minutes(10));
+  REQUIRE(eventually([&] { return claims == 1; }));
+  host.pass(std::chrono::minutes(10));
+  REQUIRE(eventually([&] { return host.runs().size() == 2; }));
+  CHECK(host.runs()[0].text == "run 1 of this entry has not ended");
+  host.write(cat(host.paths.releases(site()), "/1.0.0-1/go"), "");
+  CHECK(host.ended(2));
+  CHECK(claims == 1);
 }
 
 TEST_CASE("the entries are those of the live release, from the switch on, and none of a stopped site") {

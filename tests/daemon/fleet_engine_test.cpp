@@ -223,7 +223,7 @@ namespace {
 struct ClaimingHost : test::WalkingHost {
   ClaimingHost() { context().fleet = &engine; }
   Result<rollout::CommandClaim> claim() {
-    return rollout::claim_command(context(), site(), "1.0.0", "api");
+    return rollout::claim_command(context(), test::site(), "1.0.0", "api");
   }
   Result<void> wait(const rollout::CommandClaim& claim) {
     return rollout::wait_for_outcome(context(), claim, os::Millis{1'000}, [] { return false; });
