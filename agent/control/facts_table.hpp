@@ -26,7 +26,8 @@ constexpr auto table(const SiteFacts*) {
       Member{"serial", &S::serial, "the greatest that was installed of its releases, 0: none"},
       Member{"secrets_serial", &S::secrets_serial, "and of its secret sets"},
       Member{"hold", &S::hold, "while it is held"},
-      Member{"order_serial", &S::order_serial, "of the newest order of a rollout, 0: none"});
+      Member{"order_serial", &S::order_serial,
+          "of the newest order of a rollout, 0: none; missing: it cannot be read"});
 }
 
 constexpr auto table(const Facts*) {

@@ -51,7 +51,8 @@ struct FleetSeat {
   uint64_t epoch = 0;
   std::string host; // its name there, "" : it was removed
   bool first = false;
-  std::string problem; // why the roster does not count any more, "" : it does
+  std::string problem;         // why the roster does not count any more, "" : it does
+  std::string report_key = {}; // the host's, as the roster has it; "": none yet
 };
 // The engine of the fleet (control/engine.hpp), as this host finds it.
 struct EngineStatus {

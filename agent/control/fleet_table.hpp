@@ -42,7 +42,8 @@ constexpr auto table(const FleetSeat*) {
       Member{"epoch", &S::epoch, "of its roster"},
       Member{"host", &S::host, "its name there, \"\": it was removed"},
       Member{"first", &S::first, "it runs what runs once"},
-      Member{"problem", &S::problem, "why the roster does not count any more, \"\": it does"});
+      Member{"problem", &S::problem, "why the roster does not count any more, \"\": it does"},
+      Member{"report_key", &S::report_key, "the host's, as the roster has it, \"\": none yet"});
 }
 
 constexpr auto table(const EngineStatus*) {

@@ -179,7 +179,8 @@ struct SiteFacts {
   std::string url;                         // of the first, "" : nothing is live
   uint64_t serial = 0, secrets_serial = 0; // the greatest that was installed, 0: none was
   std::optional<Hold> hold;
-  uint64_t order_serial = 0; // of the newest order of a rollout that the host has seen
+  // Of the newest order of a rollout that the host has seen, 0: none; nullopt: it cannot be read.
+  std::optional<uint64_t> order_serial;
 };
 struct Facts {
   std::string version, recipient, server_name; // of chillboxd

@@ -34,6 +34,9 @@ Result<void> check_batches(const RolloutOrder& order) {
   }
   if (seen.empty() || seen.size() > k_most_order_hosts)
     return bad_order(cat(seen.size(), " hosts, it must be 1 to ", k_most_order_hosts));
+  if (order.max_unavailable > seen.size())
+    return bad_order(
+        cat("max_unavailable is ", order.max_unavailable, " of ", seen.size(), " hosts"));
   return {};
 }
 

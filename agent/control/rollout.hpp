@@ -70,6 +70,7 @@ struct OrderedRollout {
   std::string site, version, fleet;
   uint64_t serial = 0;
   std::string signer;
+  std::string problem; // why this host cannot read its file of it, which says nothing then
   std::optional<RolloutStop> stop;
   std::string on_failure;
   int64_t deadline_ms = 0;

@@ -59,6 +59,7 @@ constexpr auto table(const OrderedRollout*) {
       Member{"site", &R::site, ""}, Member{"version", &R::version, ""},
       Member{"fleet", &R::fleet, ""}, Member{"serial", &R::serial, "of the order"},
       Member{"signer", &R::signer, "name of the key that signed the order"},
+      Member{"problem", &R::problem, "why the host cannot read it, and says nothing else"},
       Member{"stop", &R::stop, "while no host may begin"},
       Member{"on_failure", &R::on_failure, "\"stop\" or \"rollback\""},
       Member{"deadline_ms", &R::deadline_ms, "nobody begins after it"},

@@ -102,7 +102,8 @@ Result<control::SiteFacts> facts_of(const Call& call, const SiteName& site) {
   facts.serial = TRY(host.store.serial(site, "site"));
   facts.secrets_serial = TRY(host.store.serial(site, "secrets"));
   facts.hold = TRY(host.store.hold(site));
-  facts.order_serial = TRY(rollout::newest_order(host, site));
+  if (const auto newest = rollout::newest_order(host, site)) // a deploy needs none
+    facts.order_serial = *newest;
   const auto row = TRY(host.store.site(site));
   const auto live = row ? TRY(host.store.release(site, row->live)) : std::nullopt;
   if (!live)

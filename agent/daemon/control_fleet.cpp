@@ -32,10 +32,9 @@ Result<control::OrderTaken> rollout_take(const Call& call) {
 Result<control::OrderedRollouts> rollout_look(const Call& call) {
   TRY(require_engine(call));
   control::OrderedRollouts out;
-  out.rollouts = TRY(call.state.monitor.rollouts.all());
-  std::erase_if(out.rollouts, [&](const control::OrderedRollout& one) {
-    return !may_see(call, one.site) || (call.args.site && *call.args.site != one.site);
-  });
+  out.rollouts = TRY(call.state.monitor.rollouts.all([&](const SiteName& site) {
+    return may_see(call, site.str()) && (!call.args.site || *call.args.site == site.str());
+  }));
   return out;
 }
 

@@ -60,7 +60,9 @@ struct BackupRequests {
 };
 struct RolloutRequests {
   std::function<Result<control::OrderTaken>(const SiteName&, const std::string& text)> take = {};
-  std::function<Result<std::vector<control::OrderedRollout>>()> all = {};
+  std::function<Result<std::vector<control::OrderedRollout>>(
+      const std::function<bool(const SiteName&)>& wanted)>
+      all = {};
   std::function<Result<void>(const SiteName&, const control::RolloutStop&)> stop = {};
   std::function<Result<void>(const SiteName&)> resume = {};
   std::function<bool()> has_engine = [] { return false; };

@@ -71,7 +71,7 @@ BackupRequests requests_of(backup::Backups& all) {
 RolloutRequests requests_of(Rollouts& all) {
   return {.take = [&all](const SiteName& site,
                       const std::string& text) { return all.take(site, text); },
-      .all = [&all] { return all.all(); },
+      .all = [&all](const Rollouts::Wanted& wanted) { return all.all(wanted); },
       .stop = [&all](const SiteName& site,
                   const control::RolloutStop& stop) { return all.stop_site(site, stop); },
       .resume = [&all](const SiteName& site) { return all.resume(site); },

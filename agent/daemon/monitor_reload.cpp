@@ -36,6 +36,7 @@ Result<void> Monitor::read_again() {
 // One at a time: of two rosters the newer one is served.
 Result<void> Monitor::traffic() {
   const std::lock_guard lock(m_traffic_mutex);
+  m_rollouts.trust();
   if (m_host.paths.testing() && m_host.config.nginx_dir.empty())
     return {};
   TRY(m_nginx.install_fleet(rollout::traffic_of(m_host)));

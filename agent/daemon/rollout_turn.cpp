@@ -62,16 +62,13 @@ Result<void> RolloutWalk::stage(const Rollouts::Change& seen) {
 
 // A slot of this host's that it does not know of: the answer to who took it never came. Its lease
 // is kept alive, so that nobody else would ever get it.
-Result<void> RolloutWalk::give_back_forgotten(uint64_t slots) {
+Result<void> RolloutWalk::give_back_forgotten() {
   const std::string mine = cat(walked().mine.host, " ");
-  for (uint64_t n = 0; n < slots; ++n) {
-    const std::string slot = slot_key(m_site.str(), n);
-    for (const auto& one : TRY(m_all.engine().read(slot, k_engine_wait)))
-      if (one.key == slot && one.text.starts_with(mine))
-        (void)TRY(m_all.engine().change(
-            {{.kind = EngineCondition::Kind::held, .key = slot, .fence = one.fence}},
-            {{.key = slot, .text = {}, .removes = true}}, k_engine_wait));
-  }
+  for (const auto& one : TRY(m_all.engine().read(slots_key(m_site.str()), k_engine_wait)))
+    if (one.text.starts_with(mine))
+      (void)TRY(m_all.engine().change(
+          {{.kind = EngineCondition::Kind::held, .key = one.key, .fence = one.fence}},
+          {{.key = one.key, .text = {}, .removes = true}}, k_engine_wait));
   return {};
 }
 
@@ -93,7 +90,7 @@ Result<bool> RolloutWalk::take_first(uint64_t slots, bool unless_stopped) {
   begun.before = unless_stopped ? live() : begun.before;
   ++begun.seq;
   const std::string text = TRY(rollout::signed_report(host(), begun));
-  TRY(give_back_forgotten(slots));
+  TRY(give_back_forgotten());
   for (uint64_t n = 0; n < slots; ++n) {
     const std::string slot = slot_key(m_site.str(), n);
     std::vector<EngineCondition> free{{.kind = EngineCondition::Kind::absent, .key = slot}};
@@ -125,9 +122,22 @@ Result<void> RolloutWalk::take_slot(uint64_t slots) {
   return {};
 }
 
+// As a majority of the engine has it.
+Result<bool> RolloutWalk::holds_slot() {
+  const std::string slot = slot_key(m_site.str(), walked().slot);
+  for (const auto& one : TRY(m_all.engine().read(slots_key(m_site.str()), k_engine_wait)))
+    if (one.key == slot)
+      return one.fence == walked().fence;
+  return false;
+}
+
+// What it does not know to be its turn any more takes no visitors from it.
 Result<bool> RolloutWalk::drain() {
-  if (order().drain_ms == 0 || walked().mine.before.empty()) // nobody is sent elsewhere
-    return true;
+  const auto holds = holds_slot();
+  if (!holds)
+    TRY(undrain());
+  if (!TRY(holds) || order().drain_ms == 0 || walked().mine.before.empty())
+    return holds;
   const std::string flag = nginx::drain_flag(host().paths, m_site);
   if (!host().disk.exists(flag)) {
     walked().drained = true;
@@ -139,19 +149,10 @@ Result<bool> RolloutWalk::drain() {
     m_all.wait(m_all.changes(), until);
   if (m_all.stopping())
     return false;
-  const std::string slot = slot_key(m_site.str(), walked().slot);
-  auto mine = walked().mine;
-  ++mine.seq;
-  mine.message = "drained";
-  const std::string text = TRY(rollout::signed_report(host(), mine));
-  const auto change = TRY(m_all.engine().change(
-      {{.kind = EngineCondition::Kind::held, .key = slot, .fence = walked().fence}},
-      {{cat(reports_key(order()), mine.host), text}}, k_engine_wait));
-  if (change.made) {
-    walked().mine = mine;
-    walked().told = mine.seq;
-  }
-  return change.made;
+  auto held = holds_slot();
+  if (!held)
+    TRY(undrain());
+  return held;
 }
 
 Result<void> RolloutWalk::undrain() {

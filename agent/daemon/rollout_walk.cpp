@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "rollout/acquire.hpp"
+#include "rollout/claims.hpp"
 
 #include <utility>
 
@@ -20,13 +21,20 @@ constexpr int64_t k_retry_ms = 2'000;
 } // namespace
 
 void RolloutWalk::run() {
-  if (const auto loaded = load(); !loaded)
-    return m_all.record(m_site.str(), "order", loaded.error());
+  if (const auto loaded = load(); !loaded) {
+    m_all.record(m_site.str(), "order", loaded.error());
+    return m_all.wait(m_all.changes(), host().clock.wall_ms() + k_retry_ms);
+  }
   if (!m_file || m_file->walked.ended)
     return;
   while (!m_all.stopping()) {
-    if (const auto holds = still_holds(); !holds)
-      return m_all.record(m_site.str(), "order", holds.error());
+    const auto holds = still_holds();
+    if (walked().ended)
+      return;
+    if (!holds) {
+      m_all.wait(m_all.changes(), host().clock.wall_ms() + k_retry_ms);
+      continue;
+    }
     const auto now = m_all.changes(); // before anything is looked at
     if (walked().mine.state != HostTurn::begun && walked().back.empty() && m_all.has_newer(m_site))
       return; // it is begun as another walk
@@ -47,8 +55,11 @@ Result<void> RolloutWalk::load() {
   m_file = TRY(rollout::read_order_file(host(), m_site));
   if (m_file && (m_file->walked.mine.state == HostTurn::begun || !m_file->walked.back.empty()))
     return {}; // to the end of its job first
-  if (auto newer = m_all.newer(m_site))
-    return begin_order(std::move(*newer));
+  const auto newer = m_all.newer(m_site);
+  if (!newer)
+    return {};
+  TRY(begin_order(*newer));
+  m_all.forget_newer(*newer);
   return {};
 }
 
@@ -84,10 +95,16 @@ Result<void> RolloutWalk::still_holds() {
     return {};
   const auto checked =
       rollout::check_order(host(), m_site, control::signed_order_text(m_file->taken.text), 0);
+  m_denied = !checked && checked.error().code == Code::denied ? m_denied + 1 : 0;
   if (checked)
     return {};
-  walked().ended = true;
-  (void)save();
+  m_all.record(m_site.str(), "order", checked.error());
+  if (m_denied > 1) { // once may be a file that is written at this moment
+    (void)report(walked().mine.state, checked.error().message, "denied");
+    (void)tell(); // the others may hear it
+    walked().ended = true;
+    (void)save();
+  }
   return std::unexpected(checked.error());
 }
 
@@ -96,6 +113,7 @@ Result<rollout::Seen> RolloutWalk::see(const Rollouts::Change& now) {
       .stopped = m_stopped,
       .fresh = true,
       .now_ms = host().clock.wall_ms(),
+      .clock = {},
       .live = live(),
       .live_sha256 = {},
       .blocked = {}};
@@ -103,11 +121,14 @@ Result<rollout::Seen> RolloutWalk::see(const Rollouts::Change& now) {
     seen.blocked = hold.error().message;
   if (const auto release = TRY(host().store.release(m_site, seen.live)))
     seen.live_sha256 = release->sha256;
-  if (m_heard == now.engine && seen.now_ms < order().deadline_ms)
+  if (m_heard == now.engine && seen.now_ms < order().deadline_ms &&
+      rollout::check_clock(m_all.engine()))
     return seen;
   auto heard = m_all.hear(m_file->taken);
   seen.fresh = heard.has_value();
   m_heard.reset();
+  if (const auto clock = rollout::check_clock(m_all.engine()); !clock)
+    seen.clock = clock.error().message;
   if (!heard)
     return seen;
   m_heard = now.engine;
@@ -187,8 +208,12 @@ Result<void> RolloutWalk::tell() {
   }
   if (mine.state == HostTurn::failed)
     writes.push_back({stop_key(order()), control::stop_text({mine.host, mine.message})});
-  const auto change = TRY(m_all.engine().change(holds, writes, k_engine_wait));
-  const bool made = change.made || TRY(was_told(text));
+  bool made = TRY(m_all.engine().change(holds, writes, k_engine_wait)).made || TRY(was_told(text));
+  if (!made && walked().fence != 0) { // its lease went; good, as long as nobody took the slot
+    writes.erase(writes.begin() + 1);
+    holds = {{.kind = EngineCondition::Kind::absent, .key = slot}};
+    made = TRY(m_all.engine().change(holds, writes, k_engine_wait)).made;
+  }
   if (std::exchange(walked().fence, 0) != 0)
     m_all.gave_slot(m_site);
   if (made) {

@@ -24,7 +24,8 @@ private:
   Result<void> tell();
   Result<void> stage(const Rollouts::Change& seen);
   Result<void> take_slot(uint64_t slots);
-  Result<void> give_back_forgotten(uint64_t slots);
+  Result<void> give_back_forgotten();
+  Result<bool> holds_slot();
   Result<bool> was_told(const std::string& text);
   Result<bool> has_slot(uint64_t slots, bool unless_stopped);
   Result<bool> take_first(uint64_t slots, bool unless_stopped);
@@ -45,6 +46,7 @@ private:
   std::optional<uint64_t> m_heard; // how many changes of the engine there had been
   bool m_stopped = false;
   std::string m_waits; // as was logged
+  int m_denied = 0;    // times in a row that its order did not hold
 };
 
 } // namespace chillbox::daemon

@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "daemon/rollout_walk.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace chillbox::daemon {
@@ -14,12 +15,19 @@ using rollout::OrderFile;
 using rollout::TakenOrder;
 
 constexpr std::string_view k_orders = "orders/";
+constexpr int64_t k_hour_ms = 3'600'000;
+constexpr size_t k_most_recorded = 1000;       // things, of which the last refusal is known
 constexpr std::chrono::seconds k_try_again{5}; // the engine, which did not answer
 
 // The text without its serial.
 std::string_view order_in(std::string_view value) {
   const auto line = value.find('\n');
   return line == std::string_view::npos ? std::string_view() : value.substr(line + 1);
+}
+
+bool names(const control::RolloutOrder& order, const std::string& host) {
+  return std::ranges::any_of(order.batches,
+      [&](const auto& batch) { return std::ranges::find(batch.hosts, host) != batch.hosts.end(); });
 }
 
 } // namespace
@@ -30,8 +38,11 @@ std::string order_key(const std::string& site) {
 std::string stop_key(const control::RolloutOrder& order) {
   return cat("stops/", order.site, "/", control::serial_text(order.serial));
 }
+std::string slots_key(const std::string& site) {
+  return cat("slots/", site, "/");
+}
 std::string slot_key(const std::string& site, uint64_t number) {
-  return cat("slots/", site, "/", number);
+  return cat(slots_key(site), number);
 }
 std::string reports_key(const control::RolloutOrder& order) {
   return cat("reports/", order.site, "/", control::serial_text(order.serial), "/");
@@ -67,6 +78,14 @@ void Rollouts::look() {
   m_wake->woken.notify_all();
 }
 
+void Rollouts::trust() {
+  const std::lock_guard lock(m_wake->mutex);
+  m_wake->read = true;
+  ++m_wake->change.engine; // what did not verify may, and the other way round
+  ++m_wake->change.any;
+  m_wake->woken.notify_all();
+}
+
 void Rollouts::ask_to_stop() {
   m_stopping = true;
   look();
@@ -94,11 +113,14 @@ void Rollouts::wait(const Change& since, int64_t until_ms) {
 std::optional<TakenOrder> Rollouts::newer(const SiteName& site) {
   const std::lock_guard lock(m_wake->mutex);
   const auto found = m_newer.find(site.str());
-  if (found == m_newer.end())
-    return std::nullopt;
-  auto taken = std::move(found->second);
-  m_newer.erase(found);
-  return taken;
+  return found == m_newer.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Rollouts::forget_newer(const TakenOrder& taken) {
+  const std::lock_guard lock(m_wake->mutex);
+  const auto found = m_newer.find(taken.order.site);
+  if (found != m_newer.end() && found->second.digest == taken.digest)
+    m_newer.erase(found);
 }
 
 bool Rollouts::has_newer(const SiteName& site) {
@@ -117,12 +139,21 @@ void Rollouts::gave_slot(const SiteName& site) {
     m_engine->release();
 }
 
-// Once for each thing that is wrong, however often it is read.
 void Rollouts::record(const std::string& site, const std::string& what, const Error& error) {
   {
     const std::lock_guard lock(m_wake->mutex);
-    if (std::exchange(m_recorded[what], error.message) == error.message)
+    const int64_t hour = m_host.clock.wall_ms() / k_hour_ms;
+    if (std::exchange(m_records_hour, hour) != hour)
+      m_records = 0;
+    const auto before = m_recorded.find(cat(site, " ", what));
+    if ((before != m_recorded.end() && before->second == error.message) ||
+        m_records >= k_most_records)
       return;
+    if (++m_records == k_most_records)
+      log::warn("rollouts: no more refusals of what the engine has are recorded in this hour");
+    if (m_recorded.size() >= k_most_recorded)
+      m_recorded.clear();
+    m_recorded[cat(site, " ", what)] = error.message;
   }
   log::warn(cat("rollout of '", site, "': ", what, ": ", error.message));
   (void)m_host.store.audit({0, m_host.clock.wall_ms(), "fleet engine", "rollout", site,
@@ -213,6 +244,8 @@ Result<Rollouts::Heard> Rollouts::hear(const TakenOrder& taken) {
   Heard heard;
   for (const auto& one : TRY(m_engine->read(prefix, k_engine_wait))) {
     const std::string host = one.key.substr(prefix.size());
+    if (!names(taken.order, host))
+      continue;
     auto report = rollout::check_report(fleet, taken, host, one.text);
     if (report)
       heard.reports[host] = std::move(*report);
@@ -271,16 +304,24 @@ Result<control::OrderedRollout> Rollouts::row(const OrderFile& file) {
   const auto& order = file.taken.order;
   const auto heard = TRY(hear(file.taken));
   return control::OrderedRollout{order.site, order.version, order.fleet, order.serial,
-      file.taken.signer, heard.stop, order.on_failure, order.deadline_ms,
+      file.taken.signer, "", heard.stop, order.on_failure, order.deadline_ms,
       rollout::is_over(order, heard.reports, m_host.clock.wall_ms()),
       rollout::rows_of(order, heard.reports)};
 }
 
-Result<std::vector<control::OrderedRollout>> Rollouts::all() {
+Result<std::vector<control::OrderedRollout>> Rollouts::all(const Wanted& wanted) {
   std::vector<control::OrderedRollout> rows;
-  if (m_engine != nullptr)
-    for (const auto& site : TRY(rollout::ordered_sites(m_host)))
-      rows.push_back(TRY(row(TRY(known(site)))));
+  if (m_engine == nullptr)
+    return rows;
+  for (const auto& site : TRY(rollout::ordered_sites(m_host))) {
+    if (!wanted(site))
+      continue;
+    const auto file = known(site);
+    if (file)
+      rows.push_back(TRY(row(*file)));
+    else
+      rows.push_back({.site = site.str(), .problem = file.error().message});
+  }
   return rows;
 }
 

@@ -29,9 +29,11 @@
 namespace chillbox::daemon {
 
 inline constexpr os::Millis k_engine_wait{5'000};
+inline constexpr size_t k_most_records = 60; // refusals an hour, into log and audit trail
 
 std::string order_key(const std::string& site);
 std::string stop_key(const control::RolloutOrder& order);
+std::string slots_key(const std::string& site); // the prefix
 std::string slot_key(const std::string& site, uint64_t number);
 std::string reports_key(const control::RolloutOrder& order); // the prefix
 
@@ -45,7 +47,8 @@ public:
 
   // Once, after the jobs have begun. Null: this host has no engine.
   void begin(control::Engine* engine);
-  void look(); // jobs, the lock or the configuration may have changed
+  void look();  // jobs, the lock or the configuration may have changed
+  void trust(); // the roster or the trusted keys may have changed
   void ask_to_stop();
   bool idle() { return m_threads.size() == 0; }
   void stop();
@@ -54,7 +57,9 @@ public:
   // --- for verbs; unreachable, denied, conflict as Engine::change() has them
   // Into the engine. denied as rollout::check_order(); conflict: a newer one is there.
   Result<control::OrderTaken> take(const SiteName& site, const std::string& text);
-  Result<std::vector<control::OrderedRollout>> all();
+  // Of the sites that are wanted; an order whose file is damaged is a row with its problem.
+  using Wanted = std::function<bool(const SiteName&)>;
+  Result<std::vector<control::OrderedRollout>> all(const Wanted& wanted);
   // not_found: no order of that site; conflict: it has ended.
   Result<void> stop_site(const SiteName& site, const control::RolloutStop& stop);
   Result<void> resume(const SiteName& site);
@@ -70,6 +75,7 @@ public:
   // An order that came while that site's walk had another one.
   std::optional<rollout::TakenOrder> newer(const SiteName& site);
   bool has_newer(const SiteName& site);
+  void forget_newer(const rollout::TakenOrder& taken); // it is on disk
   // Of a site: before it asks for a slot, and when it has none or holds none any more. The last one
   // that holds none gives back the lease, and with it a slot that it may have without knowing.
   void took_slot(const SiteName& site);
@@ -81,8 +87,11 @@ public:
     rollout::Reports reports;
     std::optional<control::RolloutStop> stop;
   };
-  // What a majority of the engine has; reports that do not verify are left out and recorded.
+  // What a majority of the engine has of the order's hosts; reports that do not verify are left out
+  // and recorded.
   Result<Heard> hear(const rollout::TakenOrder& taken);
+  // Once for each thing that is wrong, however often it is read, and not more than
+  // k_most_records an hour: who owns the engine fills no audit trail.
   void record(const std::string& site, const std::string& what, const Error& error);
 
 private:
@@ -111,8 +120,10 @@ private:
   std::mutex m_slots_mutex;      // also while the lease goes: who takes one then gets a new lease
   std::set<std::string> m_slots; // sites that hold one, or ask for one
   std::map<std::string, bool> m_walking;
-  std::map<std::string, std::string> m_recorded; // by what it is of: the last refusal
-  ThreadGroup m_threads;                         // last: they use all of the others
+  std::map<std::string, std::string> m_recorded; // by site and what it is of: the last refusal
+  int64_t m_records_hour = 0;
+  size_t m_records = 0;  // in that hour
+  ThreadGroup m_threads; // last: they use all of the others
 };
 
 } // namespace chillbox::daemon

@@ -75,15 +75,6 @@ Result<std::string> problem_in(
   return printable(problem, k_max_problem);
 }
 
-Result<void> check_clock(const control::Engine& engine) {
-  const int64_t ahead = engine.status().ahead_s;
-  if (std::abs(ahead) <= control::k_engine_clock)
-    return {};
-  return fail(Code::denied,
-      cat("the clock of this host is ", std::abs(ahead), " s ", ahead > 0 ? "behind" : "ahead of",
-          " the fleet's engine: rc-service chronyd restart"));
-}
-
 Result<void> remove_old(control::Engine& engine, const std::string& claims, int64_t now) {
   for (int64_t days = k_claims_kept_days; days < k_claims_kept_days + k_claim_days_removed;
       ++days) {
@@ -113,6 +104,15 @@ void remove_old_claims(control::Engine& engine, const std::string& claims, int64
 }
 
 } // namespace
+
+Result<void> check_clock(const control::Engine& engine) {
+  const int64_t ahead = engine.status().ahead_s;
+  if (std::abs(ahead) <= control::k_engine_clock)
+    return {};
+  return fail(Code::denied,
+      cat("the clock of this host is ", std::abs(ahead), " s ", ahead > 0 ? "behind" : "ahead of",
+          " the fleet's engine: rc-service chronyd restart"));
+}
 
 std::string claim_minute(int64_t unix_seconds) {
   return rfc3339(unix_seconds).substr(0, 16) + "Z";

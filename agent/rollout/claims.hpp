@@ -30,6 +30,8 @@ inline constexpr int64_t k_claim_late = 300; // seconds: what came due earlier i
 std::string claim_minute(int64_t unix_seconds); // "2026-11-28T02:00Z"
 std::string cron_claim_key(const SiteName& site, std::string_view line, int64_t due);
 
+// denied: this host's clock is not the engine's, by the newest answer.
+Result<void> check_clock(const control::Engine& engine);
 // Blocks for some seconds at most. unreachable: nobody knows who runs it, so nobody does; denied:
 // the clocks differ; not_found: it was due too long ago; conflict: the engine is not believed.
 Result<cron::Claim> claim_run(

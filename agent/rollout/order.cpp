@@ -40,11 +40,17 @@ Result<void> check_hosts(const Fleet& fleet, const RolloutOrder& order) {
         cat("order of fleet '", order.fleet, "': this host is of fleet '", fleet.roster.fleet,
             "'"));
   for (const auto& batch : order.batches)
-    for (const auto& host : batch.hosts)
-      if (fleet.roster.by_name(host) == nullptr)
+    for (const auto& host : batch.hosts) {
+      const auto* there = fleet.roster.by_name(host);
+      if (there == nullptr)
         return fail(Code::denied,
             cat("order for host '", host, "', which fleet '", order.fleet,
                 "' does not have: chillboxctl fleet status"));
+      if (there->report_key.empty())
+        return fail(Code::denied,
+            cat("order for host '", host, "', which has no report key in the roster of fleet '",
+                order.fleet, "': chillboxctl fleet rotate"));
+    }
   return {};
 }
 

@@ -16,6 +16,7 @@ using control::RolloutOrder;
 // A host that goes back after the deadline needs some time for it; one that had begun is dead when
 // its slot is gone.
 constexpr int64_t k_slot_ms = std::chrono::milliseconds(control::k_engine_lease).count();
+constexpr int64_t k_clock_ms = std::chrono::milliseconds(std::chrono::seconds(10)).count();
 constexpr int64_t k_after_deadline_ms = std::chrono::milliseconds(std::chrono::minutes(5)).count();
 
 HostTurn turn_of(const Reports& all, const std::string& host) {
@@ -111,7 +112,8 @@ NextStep Place::staged() const {
 }
 
 NextStep Place::back(std::string why) const {
-  return seen.sealed ? wait("locked") : NextStep{WalkStep::go_back, std::move(why)};
+  return seen.sealed ? NextStep{WalkStep::wait, "locked"}
+                     : NextStep{WalkStep::go_back, std::move(why)};
 }
 
 NextStep Place::baking() const {
@@ -136,7 +138,8 @@ NextStep Place::after() const {
     return back(cat(bad, " failed"));
   if (!is_late())
     return wait(cat("waits for ", host));
-  return seen.fresh ? back(cat("the deadline passed without ", host)) : wait("no word from others");
+  return seen.fresh ? back(cat("the deadline passed without ", host))
+                    : NextStep{WalkStep::wait, "no word from others"};
 }
 
 } // namespace
@@ -149,6 +152,8 @@ NextStep next_step(const RolloutOrder& order, const Walked& walked, const Seen& 
     return {WalkStep::go_back};
   if (walked.mine.seq > walked.told)
     return {WalkStep::tell};
+  if (!seen.clock.empty())
+    return {WalkStep::wait, seen.clock, seen.now_ms + k_clock_ms};
   switch (walked.mine.state) {
   case HostTurn::waiting:
   case HostTurn::staged:

@@ -37,13 +37,14 @@ struct Seen {
   bool sealed = false, stopped = false;
   bool fresh = false; // others and stopped are as a majority has them
   int64_t now_ms = 0;
+  std::string clock;       // why now_ms decides nothing, "" : it does
   std::string live;        // the release
   std::string live_sha256; // of its artifact
   std::string blocked;     // why this host takes no deploy, "" : it does
 };
 
 enum class WalkStep {
-  wait,      // until `at_ms`, or until something changes; `why` for who asks
+  wait,      // until `at_ms`, 0: no time, or until something changes; `why` for who asks
   note,      // report that something else was made live here
   tell,      // bring the report to the engine
   stage,     // artifact and preflight

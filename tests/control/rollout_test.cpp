@@ -55,6 +55,8 @@ TEST_CASE("[fault-884] an order that could mean two things, or nothing, is refus
   CHECK(with([](auto& o) { o.batches[1].hosts[0] = "../x"; }) != "taken");
   CHECK(with([](auto& o) { o.max_unavailable = 0; }) ==
       "order of a rollout: max_unavailable is 0: no host could begin");
+  CHECK(with([](auto& o) { o.max_unavailable = 4; }) ==
+      "order of a rollout: max_unavailable is 4 of 3 hosts");
   CHECK(with([](auto& o) { o.bake_ms = 86'400'001; }) ==
       "order of a rollout: bake or drain of more than 24 h");
   CHECK(with([](auto& o) { o.on_failure = "restart"; }) ==

@@ -18,6 +18,7 @@ class MemoryEngine : public control::Engine {
 public:
   Result<control::EngineChange> change(const std::vector<control::EngineCondition>& conditions,
       const std::vector<control::EngineWrite>& writes, std::chrono::milliseconds) override {
+    uint64_t made = 0;
     {
       const std::lock_guard lock(m_mutex);
       if (m_down)
@@ -27,7 +28,7 @@ public:
           const auto found = m_values.find(conditions.front().key);
           return control::EngineChange{false, 0, found == m_values.end() ? "" : found->second.text};
         }
-      ++m_revision;
+      made = ++m_revision;
       for (const auto& one : writes)
         write(one);
     }
@@ -41,7 +42,7 @@ public:
         return fail(Code::unreachable, "no answer");
       }
     }
-    return control::EngineChange{true, m_revision, ""};
+    return control::EngineChange{true, made, ""};
   }
   Result<std::vector<control::EngineValue>> read(
       std::string_view prefix, std::chrono::milliseconds) override {
@@ -75,6 +76,15 @@ public:
   void put(const std::string& key, const std::string& text) {
     {
       const std::lock_guard lock(m_mutex);
+      ++m_revision;
+      write({.key = key, .text = text});
+    }
+    tell();
+  }
+  void put_new(const std::string& key, const std::string& text) { // by another holder
+    {
+      const std::lock_guard lock(m_mutex);
+      m_values.erase(key);
       ++m_revision;
       write({.key = key, .text = text});
     }

@@ -113,6 +113,45 @@ TEST_CASE("after a stop, a failure or the deadline nobody begins") {
   CHECK(web2.next().why == "web3 failed before its turn");
 }
 
+TEST_CASE("who waits for an unlock or for the engine after the deadline waits for no time") {
+  for (const auto turn : {HostTurn::live, HostTurn::done})
+    for (const bool sealed : {false, true})
+      for (const bool fresh : {false, true})
+        for (const bool failed : {false, true}) {
+          Fleet3 web1;
+          web1.mine(turn).goes_back().at(k_deadline + 5);
+          web1.walked.live_ms = k_deadline;
+          web1.seen.sealed = sealed;
+          web1.seen.fresh = fresh;
+          if (failed)
+            web1.other("web2", HostTurn::failed);
+          const auto next = web1.next();
+          if (next.step == WalkStep::wait)
+            CHECK((next.at_ms == 0 || next.at_ms > web1.seen.now_ms));
+          if (next.why == "locked" || next.why == "no word from others")
+            CHECK(next.at_ms == 0); // the unlock, or the engine, wakes it
+        }
+  Fleet3 web1;
+  web1.mine(HostTurn::done).goes_back().at(k_deadline + 5).seen.sealed = true;
+  CHECK(web1.next().why == "locked");
+}
+
+TEST_CASE("while this host's clock is not the engine's no deadline passes, and no bake ends") {
+  Fleet3 web1;
+  web1.mine(HostTurn::done).goes_back().at(k_deadline + 5);
+  CHECK(web1.step() == WalkStep::go_back);
+  web1.seen.clock = "the clock of this host is 3600 s ahead of the fleet's engine";
+  CHECK(web1.step() == WalkStep::wait);
+  CHECK(web1.next().why == web1.seen.clock);
+  CHECK(web1.next().at_ms > web1.seen.now_ms); // nothing tells of a clock
+  web1.mine(HostTurn::live);
+  CHECK(web1.step() == WalkStep::wait);
+  web1.mine(HostTurn::staged);
+  CHECK(web1.step() == WalkStep::wait);
+  web1.mine(HostTurn::begun);
+  CHECK(web1.step() == WalkStep::carry_on); // it finishes what it had begun
+}
+
 TEST_CASE("[fault-875] the canary fails: no other host was touched, none begins, and it does no more itself") {
   Fleet3 web1;
   CHECK(web1.mine(HostTurn::failed).step() == WalkStep::end);

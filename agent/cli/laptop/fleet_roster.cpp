@@ -158,6 +158,10 @@ void print_report(Call& call, const FleetReport& report) {
   for (const auto& site : report.balanced)
     call.terminal.print(cat("balanced: ", site.site, " (", join(site.names, ", "), ")"));
   for (const auto& one : report.rollouts.value_or(std::vector<control::OrderedRollout>{})) {
+    if (!one.problem.empty()) {
+      call.terminal.print(cat("\n", one.site, ": ", printable(one.problem, 300)));
+      continue;
+    }
     Table hosts{{"HOST", "STATE", "BEFORE", "SAYS"}, {}};
     for (const auto& host : one.hosts)
       hosts.rows.push_back({host.host, std::string(control::name(host.state)),

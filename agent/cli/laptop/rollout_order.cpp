@@ -28,7 +28,9 @@ constexpr std::chrono::hours k_undo_time{1}; // after the deadline, to go back i
 constexpr std::chrono::seconds k_look{1};
 constexpr int k_silent = 60; // looks that no host answered
 
-Result<void> check_fleet(
+} // namespace
+
+Result<void> check_walker(
     const RolloutState& state, const std::vector<control::Facts>& facts, size_t i) {
   const auto& host = state.hosts[i];
   const auto& seat = facts[i].fleet;
@@ -44,12 +46,23 @@ Result<void> check_fleet(
         cat(host.name,
             " reaches no engine of its fleet, so that no host can continue without this laptop: "
             "[fleet] in its chillboxd.toml, or by = \"laptop\""));
+  if (seat->report_key.empty() || seat->report_key != facts[i].report_key)
+    return fail(Code::conflict,
+        cat(host.name, " has ", seat->report_key.empty() ? "no report key" : "another report key",
+            " in the roster of fleet '", seat->fleet,
+            "', so that no host would believe it: chillboxctl fleet rotate"));
+  if (facts[i].site && !facts[i].site->order_serial)
+    return fail(Code::conflict,
+        cat(host.name, " cannot read its newest order of ", state.site,
+            ": remove /var/lib/chillbox/rollouts/", state.site, ".json there"));
   if (host.order.sha256 != state.hosts.front().order.sha256)
     return fail(Code::conflict,
         cat(host.name, " takes another artifact than ", state.hosts.front().name,
             " (another machine): a rollout by hosts has one for all, by = \"laptop\" does not"));
   return {};
 }
+
+namespace {
 
 // One signature is for all of them.
 Result<void> check_key(const RolloutState& state, const std::vector<control::Facts>& facts,
@@ -124,10 +137,10 @@ Result<void> sign_order(Call& call, const DeployPlan& plan, RolloutState& state,
   const int64_t now = os::real_clock().wall();
   uint64_t newest = 0, serial = 0;
   for (size_t i = 0; i < facts.size(); ++i) {
-    TRY(check_fleet(state, facts, i));
+    TRY(check_walker(state, facts, i));
     const auto site = facts[i].site.value_or(control::SiteFacts{});
     newest = std::max(newest, serial_for(site.serial, now));
-    serial = std::max(serial, site.order_serial);
+    serial = std::max(serial, site.order_serial.value_or(0));
   }
   const auto& first = facts.front();
   const auto release = TRY(what_to_sign(call, plan, state.version, artifact, newest));
@@ -139,7 +152,7 @@ Result<void> sign_order(Call& call, const DeployPlan& plan, RolloutState& state,
       .size = artifact.size,
       .serial = serial + 1,
       .batches = batches_of(state, facts),
-      .max_unavailable = state.rules.max_unavailable,
+      .max_unavailable = std::min<uint64_t>(state.rules.max_unavailable, facts.size()),
       .bake_ms = static_cast<uint64_t>(state.rules.bake.count()),
       .drain_ms = static_cast<uint64_t>(state.rules.drain.count()),
       .on_failure = state.rules.on_failure,
@@ -177,6 +190,8 @@ Result<OrderedRollout> reported(const Places& places, RolloutState& state) {
   if (all.rollouts.empty())
     return fail(Code::unreachable, "no host has taken the order yet");
   const OrderedRollout& row = all.rollouts.front();
+  if (!row.problem.empty())
+    return fail(Code::corrupt, row.problem);
   if (row.serial < state.order_serial)
     return fail(Code::unreachable, "the host that was asked has not taken the order yet");
   if (row.serial > state.order_serial)

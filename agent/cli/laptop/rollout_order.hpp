@@ -13,8 +13,11 @@
 
 namespace chillbox::cli {
 
+// conflict: this one of the hosts cannot walk with the others.
+Result<void> check_walker(
+    const RolloutState& state, const std::vector<control::Facts>& facts, size_t i);
 // Of hosts that are staged, with the facts of each: state.signed_order. conflict: a host is of
-// another fleet, reaches no engine, or takes another artifact.
+// another fleet, reaches no engine, has no report key, or takes another artifact.
 Result<void> sign_order(Call& call, const DeployPlan& plan, RolloutState& state,
     const std::vector<control::Facts>& facts, const DeployMemory::Pending& artifact);
 // To any host that answers. conflict: the fleet's engine has a newer one, and whose; unreachable.

@@ -41,11 +41,14 @@ Result<void> run_rollout_reports(Call& call) {
   return show_table<control::OrderedRollouts>(call, question,
       {{"SITE", "ORDER", "VERSION", "HOST", "STATE", "BEFORE", "SAYS"}, {}},
       "no rollout was ordered", [](const control::OrderedRollouts& all, Table& table) {
-        for (const auto& one : all.rollouts)
+        for (const auto& one : all.rollouts) {
+          if (!one.problem.empty())
+            table.rows.push_back({one.site, "", "", "", "", "", printable(one.problem, 300)});
           for (const auto& host : one.hosts)
             table.rows.push_back({one.site, std::to_string(one.serial), one.version, host.host,
                 std::string(control::name(host.state)), printable(host.before, 80),
                 printable(host.message, 300)});
+        }
       });
 }
 
