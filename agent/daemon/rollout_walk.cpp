@@ -209,7 +209,8 @@ Result<void> RolloutWalk::tell() {
   if (mine.state == HostTurn::failed)
     writes.push_back({stop_key(order()), control::stop_text({mine.host, mine.message})});
   bool made = TRY(m_all.engine().change(holds, writes, k_engine_wait)).made || TRY(was_told(text));
-  if (!made && walked().fence != 0) { // its lease went; good, as long as nobody took the slot
+  // Its lease went: good, while nobody took the slot and the others still wait.
+  if (!made && walked().fence != 0 && host().clock.wall_ms() < order().deadline_ms) {
     writes.erase(writes.begin() + 1);
     holds = {{.kind = EngineCondition::Kind::absent, .key = slot}};
     made = TRY(m_all.engine().change(holds, writes, k_engine_wait)).made;
