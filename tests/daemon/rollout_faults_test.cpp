@@ -106,9 +106,8 @@ TEST_CASE("a slot is gone before its job has begun: no job begins, drained or no
         web1.fleet.put_new(key, "web3 xyz");
     });
     web1.give(order);
-    REQUIRE(eventually([&] {
-      return web1.mine(order).message == "its slot was taken away before it had begun";
-    }));
+    REQUIRE(eventually(
+        [&] { return web1.mine(order).message == "its slot was taken away before it had begun"; }));
     CHECK(web1.version() == "1.0.0");
     CHECK(web1.fleet.text(std::string(k_slot)) == "web3 xyz");
     CHECK_FALSE(std::filesystem::exists(nginx::drain_flag(web1.paths, site())));
