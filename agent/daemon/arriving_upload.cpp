@@ -66,8 +66,8 @@ Result<bool> ArrivingUpload::take(artifact::Incoming& to, Bytes& piece) {
     m_received = to.size();
     // The disk begins with what is there, so that little is left for the sync at the end.
     if (to.size() - m_begun >= k_begin_to_write) {
-      ::sync_file_range(to.fd(), static_cast<off64_t>(m_begun),
-          static_cast<off64_t>(to.size() - m_begun), SYNC_FILE_RANGE_WRITE);
+      ::sync_file_range(to.fd(), static_cast<off_t>(m_begun),
+          static_cast<off_t>(to.size() - m_begun), SYNC_FILE_RANGE_WRITE);
       m_begun = to.size();
     }
   }
