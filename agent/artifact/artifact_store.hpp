@@ -1,6 +1,6 @@
-// Copies an upload, to which the edge may still write, into the artifact store: a private file of
-// root, 0600, digested while it is copied. Everything later reads that copy (faults 43). It ends at
-// the announced size (faults 42) and gets its final name only when it is synced.
+// Uploads on their way into the artifact store: private files of root, 0600, digested while they
+// are written (faults 43). Each ends at the announced size (faults 42) and gets its final name only
+// when it is synced.
 #pragma once
 
 #include "base/encoding.hpp"

@@ -327,7 +327,7 @@ void FleetEngine::follow(std::string prefix, std::function<void()> changed) {
     return log::error(cat("fleet: '", prefix, "' is not followed: too many are"));
   const Bytes packet = make_packet(PacketVerb::engine_follow, 0, {prefix});
   m_followed.emplace_back(std::move(prefix), std::move(changed));
-  (void)send(lock, {packet}); // without a courier the next one is told
+  (void)send(lock, {packet}); // if there is no courier now, the next one gets it
 }
 
 void FleetEngine::release() {

@@ -222,7 +222,7 @@ Result<void> RolloutWalk::tell() {
     return save();
   }
   if (mine.state != HostTurn::live && mine.state != HostTurn::failed)
-    return save(); // it is told without the slot
+    return save(); // reported without holding the slot
   return report(HostTurn::outside,
       cat("outside the rollout: its slot was taken away before it was through; ", mine.message),
       mine.code);

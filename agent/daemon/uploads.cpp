@@ -244,7 +244,7 @@ void WebhookIntake::end_upload(const control::PacketView& packet) {
       asker);
 }
 
-// Nobody is told: the edge learns it when it ends the upload.
+// No answer is sent: the edge finds out when it ends the upload.
 void WebhookIntake::drop_upload(ArrivingUpload& upload) {
   (void)m_host.disk.remove(upload.path);
   m_engine.upload_ended(upload.of.digest);

@@ -31,7 +31,7 @@ struct EdgeOptions {
   // An upload may take long while its bytes come: each time as long as this for the next 64 KiB.
   os::Millis upload_piece{60'000};
   os::Millis upload{24 * 60 * 60'000}; // from the first byte to the last
-  os::Millis stored{110'000};          // the monitor's answer after an upload: it copies and syncs
+  os::Millis stored{110'000};          // the monitor's answer after an upload: it syncs it
   os::Millis poll{15'000}; // as long as the monitor holds a wait for events; then a heartbeat
   os::Millis stream{60 * 60'000}; // one event stream; its reader comes back with Last-Event-ID
 };

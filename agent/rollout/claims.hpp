@@ -4,8 +4,8 @@
 //
 //   claims/SITE/cron/HASH/2026-11-28T02:00Z   {"host":"web1","id":"..."}: HASH of the line, the
 //                                             due time in UTC; removed after two weeks
-//   claims/SITE/release/VERSION/SERVICE       the same; a version's command runs once, whoever
-//                                             packed it
+//   claims/SITE/release/VERSION/SERVICE       the same; a version's command runs once, even if
+//                                             it was packed twice
 //   claims/SITE/release/VERSION/SERVICE/outcome   a control::SignedReport of the host that has the
 //             claim: {"claim":KEY,"host":HOST,"problem":""}; "": it succeeded, else what it said
 //

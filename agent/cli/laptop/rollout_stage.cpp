@@ -94,7 +94,7 @@ Result<void> Stage::order_hosts() {
       std::ranges::all_of(
           site.services, [](const auto& service) { return service.release_command.empty(); }))
     return {};
-  if (site.run_on.release_command == config::k_once) { // whoever is first
+  if (site.run_on.release_command == config::k_once) { // on the host that gets there first
     m_state.rules.canary = 1;
     return {};
   }

@@ -1,6 +1,6 @@
 // fleet dns: names lead to these hosts of the fleet, by the program failover/rfc2136 (DNS updates),
-// which runs here. It knows no zone, and no host; the fence is the epoch of the roster: a laptop
-// with an older one is refused by what stands in the zone.
+// which runs here. It needs to know neither zones nor hosts. The fence is the epoch of the
+// roster, which the zone has as well: it refuses a laptop with an older one.
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/laptop/fleet_roster.hpp"
