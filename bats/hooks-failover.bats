@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# hooks/failover: a name leads to other hosts of a fleet, against a name server that is real (BIND).
+# hooks/failover: a name leads to other hosts of a fleet, against name servers that are real: BIND, and PowerDNS by its API and by dynamic updates.
 
 # shellcheck disable=SC2016 # zones have $TTL
 
@@ -31,14 +31,66 @@ END
     cat "$dir/log" >&2
     return 1
 }
-teardown_file() { [ ! -s "$BATS_FILE_TMPDIR/pid" ] || kill "$(cat "$BATS_FILE_TMPDIR/pid")"; }
+teardown_file() {
+    for pid in "$BATS_FILE_TMPDIR/pid" "$BATS_FILE_TMPDIR"/pdns/*.pid; do [ ! -s "$pid" ] || kill "$(cat "$pid")" || :; done
+}
+
+# PowerDNS with an empty zone, at $PORT + 1 and with its API at $PORT + 2; and before it one that misbehaves, at $PORT + 3, by the word in $MODE.
+powerdns_up() {
+    export PDNS_PORT=$((PORT + 1)) MODE=$BATS_FILE_TMPDIR/pdns/mode API=http://127.0.0.1:$((PORT + 2)) BAD=http://127.0.0.1:$((PORT + 3))
+    HOOK=$ROOT/hooks/failover/powerdns CHILLBOX_DNS_CREDENTIALS=$BATS_FILE_TMPDIR/pdns/dns
+    [ ! -d "$BATS_FILE_TMPDIR/pdns" ] || return 0
+    debs=$(sh "$ROOT/tests/host/debs" "$(. /etc/os-release && echo "$VERSION_CODENAME")" pdns-server pdns-backend-sqlite3) || skip "needs Debian's pdns-server"
+    mkdir "$BATS_FILE_TMPDIR/pdns"
+    python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(open(sys.argv[2]).read())' "$BATS_FILE_TMPDIR/pdns/db" \
+        "$debs/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
+    cat >"$BATS_FILE_TMPDIR/pdns/pdns.conf" <<END
+launch=gsqlite3
+gsqlite3-database=$BATS_FILE_TMPDIR/pdns/db
+local-address=127.0.0.1
+local-port=$PDNS_PORT
+api=yes
+api-key=of-a-test
+webserver-address=127.0.0.1
+webserver-port=$((PORT + 2))
+dnsupdate=yes
+allow-dnsupdate-from=127.0.0.1
+module-dir=$(dirname "$(find "$debs" -name libgsqlite3backend.so)")
+socket-dir=$BATS_FILE_TMPDIR/pdns
+cache-ttl=0
+query-cache-ttl=0
+negquery-cache-ttl=0
+zone-cache-refresh-interval=0
+security-poll-suffix=
+END
+    sh "$ROOT/tests/host/debs" --run "$debs" /usr/sbin/pdns_server --config-dir="$BATS_FILE_TMPDIR/pdns" >"$BATS_FILE_TMPDIR/pdns/log" 2>&1 3>&- &
+    echo $! >"$BATS_FILE_TMPDIR/pdns/server.pid"
+    echo pass >"$MODE"
+    "$ROOT/tests/hooks/bad-http" 127.0.0.1 $((PORT + 3)) "127.0.0.1:$((PORT + 2))" "$MODE" "$MODE.log" >/dev/null 2>&1 3>&- &
+    echo $! >"$BATS_FILE_TMPDIR/pdns/bad.pid"
+    for ((tries = 100; tries > 0; tries--)); do
+        curl -sf -o /dev/null -H X-API-Key:of-a-test "$API/api/v1/servers/localhost/zones" -d '{"name":"example.","kind":"Native","nameservers":["ns.example."]}' && break
+        sleep 0.1
+    done
+    printf 'url %s\napi_key of-a-test\nzone example\n' "$API" >"$CHILLBOX_DNS_CREDENTIALS"
+    zone_has foreign.example. A 192.0.2.99
+    zone_has _chillbox.other.example. TXT '"heritage=chillbox,owner=others,epoch=1"'
+    zone_has mixed.example. A 192.0.2.1 192.0.2.77
+    zone_has _chillbox.mixed.example. TXT '"heritage=chillbox,owner=shop,epoch=1,addresses=192.0.2.1"'
+    zone_has _chillbox.evil.example. TXT '"heritage=chillbox,owner=shop,epoch=1,addresses=1.2.3.4 x"'
+    zone_has mail.example. TXT '"v=spf1 -all"'
+}
+zone_has() { # NAME TYPE VALUE...
+    jq -n --arg name "$1" --arg type "$2" '{rrsets: [{name: $name, type: $type, ttl: 60, changetype: "REPLACE", records: [$ARGS.positional[] | {content: ., disabled: false}]}]}' \
+        --args "${@:3}" | curl -sf -X PATCH -H X-API-Key:of-a-test "$API/api/v1/servers/localhost/zones/example." -d @-
+}
 setup() {
     command -v nsupdate >/dev/null || skip 'needs nsupdate'
     cd "$BATS_TEST_TMPDIR" || return
 }
 teardown() { printf '%s\n' "${output-}"; }
 
-look() { dig +short +time=1 +tries=1 -p "$PORT" @127.0.0.1 "$2.example" "$1" 2>/dev/null | tr -d '"' | sort | xargs; }
+look() { dig +short +time=1 +tries=1 -p "${PDNS_PORT:-$PORT}" @127.0.0.1 "$2.example" "$1" 2>/dev/null | tr -d '"' | sort | xargs; }
 point() { "$HOOK" point "$@"; }
 
 @test "a name leads to the hosts that are said, under dash and ash, and the record beside it says whose they are" {
@@ -138,10 +190,121 @@ point() { "$HOOK" point "$@"; }
     [ "$(look A hello) $(look A mail)" = '192.0.2.1 192.0.2.2 192.0.2.1 192.0.2.2' ]
     run -0 "$CTL" fleet dns hello.example --to web2=192.0.2.2
     [ "$(look A hello)" = 192.0.2.2 ]
+    run -0 "$CTL" fleet dns hello.example --to web1=2001:DB8:0:0::1
+    [ "$(look AAAA hello)" = 2001:db8::1 ]
+    run -0 "$CTL" fleet dns hello.example --to web2=192.0.2.2
+    [ "$(look A hello)$(look AAAA hello)" = 192.0.2.2 ]
     fleet_file 49
     run -7 "$CTL" fleet dns hello.example --to web1=192.0.2.1
     [[ "$output" == *'is of epoch 50, and this is epoch 49'* ]]
     fleet_file 51
     run -1 "$CTL" fleet dns www.example --to web1=192.0.2.1
     [ "$(look A hello)" = 192.0.2.2 ]
+}
+
+@test "PowerDNS by its API: one request changes all of a name or nothing, and records of others are never touched [fault-928]" {
+    powerdns_up
+    epoch=10
+    for shell in dash 'busybox ash'; do
+        $shell "$HOOK" point hello.example. shop "$epoch" 192.0.2.1 192.0.2.2
+        [ "$(look A hello)" = '192.0.2.1 192.0.2.2' ]
+        [ "$(look TXT _chillbox.hello)" = "heritage=chillbox,owner=shop,epoch=$epoch,addresses=192.0.2.1+192.0.2.2" ]
+        $shell "$HOOK" point hello.example. shop "$((epoch + 1))" 192.0.2.2 2001:db8::2
+        [ "$(look A hello) $(look AAAA hello)" = '192.0.2.2 2001:db8::2' ]
+        $shell "$HOOK" point hello.example. shop "$((epoch + 1))" 192.0.2.2
+        [ "$(look A hello)$(look AAAA hello)" = 192.0.2.2 ]
+        epoch=$((epoch + 2))
+    done
+    run -4 point hello.example. shop 12 192.0.2.1
+    [[ "$output" == *'is of epoch 13, and this is epoch 12'* ]]
+    run -4 point foreign.example. shop 5 192.0.2.1
+    [[ "$output" == *"foreign.example. has addresses that are not this fleet's"* ]]
+    run -4 point other.example. shop 5 192.0.2.1
+    run -4 point evil.example. shop 5 192.0.2.1
+    point mixed.example. shop 5 192.0.2.2
+    [ "$(look A mixed)" = '192.0.2.2 192.0.2.77' ]
+    point mail.example. shop 5 192.0.2.5
+    [ "$(look A mail) $(look TXT mail)" = '192.0.2.5 v=spf1 -all' ]
+    # What the server refuses in part it refuses whole.
+    run -1 point hello.example. shop 20 192.0.2.7 192.0.2.700
+    [[ "$output" == *"$API: "* ]]
+    [ "$(look A hello) $(look TXT _chillbox.hello)" = '192.0.2.2 heritage=chillbox,owner=shop,epoch=13,addresses=192.0.2.2' ]
+}
+
+@test "PowerDNS by its API: a change of somebody else is seen before and after the request, and what cannot be is said [fault-929]" {
+    powerdns_up
+    point raced.example. shop 41 192.0.2.1
+    # Another laptop is faster: between the look and the request, and right after it.
+    mkdir bin
+    printf '#!/bin/sh\n[ -e once ] || case "$*" in *"%s"*) : >once; PATH=%s; %s point raced.example. shop 42 192.0.2.3 ;; esac\n%s "$@"\n' \
+        'rrset_name=raced.example.&rrset_type=A' "'$PATH'" "$HOOK" "$(command -v curl)" >bin/curl
+    printf '#!/bin/sh\n%s "$@"\n[ -e once ] || case "$*" in *PATCH*) : >once; PATH=%s; %s point raced.example. shop 44 192.0.2.4 ;; esac\n' \
+        "$(command -v curl)" "'$PATH'" "$HOOK" >bin/after
+    chmod 0755 bin/*
+    PATH=$PWD/bin:$PATH run -5 point raced.example. shop 42 192.0.2.9
+    [[ "$output" == *'was changed by somebody else just now'* ]]
+    [ "$(look A raced)" = 192.0.2.3 ]
+    rm once && mv bin/after bin/curl
+    PATH=$PWD/bin:$PATH run -5 point raced.example. shop 43 192.0.2.9
+    [ "$(look A raced)" = 192.0.2.4 ]
+    for bad in '/^url/d' 's,^url .*,url ftp://x,' '/^api_key/d' 's/^api_key .*/api_key a"b/' '/^zone/d' 's,^zone .*,zone a/b,' '$a ttl x'; do
+        sed "$bad" "$CHILLBOX_DNS_CREDENTIALS" >bad
+        CHILLBOX_DNS_CREDENTIALS=bad run -3 point raced.example. shop 50 192.0.2.9
+    done
+    for bad in 's/^api_key .*/api_key wrong/' 's/^zone .*/zone nosuch/' 's,^url .*,url http://127.0.0.1:9,'; do
+        sed "$bad" "$CHILLBOX_DNS_CREDENTIALS" >bad
+        CHILLBOX_DNS_CREDENTIALS=bad run -1 point raced.example. shop 50 192.0.2.9
+        [[ "$output" == powerdns:* ]]
+    done
+    [ "$(look A raced)" = 192.0.2.4 ]
+}
+
+@test "the API of a name server cannot have its key sent elsewhere or shown, and what it says is neither followed, run nor shown as it is [attack-G71]" {
+    powerdns_up
+    sed "s,^url .*,url $BAD," "$CHILLBOX_DNS_CREDENTIALS" >bad
+    export CHILLBOX_DNS_CREDENTIALS=$PWD/bad
+    for mode in redirect endless escapes yes; do
+        echo "$mode" >"$MODE"
+        : >"$MODE.log"
+        begun=$SECONDS
+        run -1 point hello.example. shop 90 192.0.2.9
+        [ $((SECONDS - begun)) -lt 40 ]
+        [[ "$output" != *$'\e'* && "${#output}" -lt 900 ]]
+        [ "$(wc -l <"$MODE.log")" -eq 1 ]
+        [[ "$(look TXT _chillbox.hello)" != *epoch=90* ]]
+    done
+    echo pass >"$MODE"
+    # No argument of any program has the key.
+    mkdir bin
+    printf '#!/bin/sh\nprintf "%%s\\n" "$*" >>args\nexec %s "$@"\n' "$(command -v curl)" >bin/curl
+    chmod 0755 bin/curl
+    PATH=$PWD/bin:$PATH run -0 point hello.example. shop 91 192.0.2.9
+    grep -q PATCH args
+    run -1 grep of-a-test args
+}
+
+@test "PowerDNS by dynamic updates has the conditions that its API lacks: rfc2136, and fleet dns takes the program that the settings name" {
+    powerdns_up
+    printf 'server 127.0.0.1\nport %s\nzone example\n' "$PDNS_PORT" >updates
+    for epoch in 41 42; do CHILLBOX_DNS_CREDENTIALS=updates "$ROOT/hooks/failover/rfc2136" point both.example. shop "$epoch" "192.0.2.$epoch"; done
+    [ "$(look A both)" = 192.0.2.42 ]
+    mkdir bin
+    printf '#!/bin/sh\n%s "$@"\n[ -e once ] || case " $* " in *" _chillbox.both.example. "*) : >once; PATH=%s; %s point both.example. shop 43 192.0.2.3 ;; esac\n' \
+        "$(command -v dig)" "'$PATH'" "$ROOT/hooks/failover/rfc2136" >bin/dig
+    chmod 0755 bin/dig
+    CHILLBOX_DNS_CREDENTIALS=updates PATH=$PWD/bin:$PATH run -5 "$ROOT/hooks/failover/rfc2136" point both.example. shop 43 192.0.2.4
+    [ "$(look A both)" = 192.0.2.3 ]
+    export HOME=$PWD XDG_CONFIG_HOME=$PWD/config
+    CTL=$ROOT/${BUILD:-build}/chillboxctl
+    case ${BUILD-} in /*) CTL=$BUILD/chillboxctl ;; esac
+    [ -x "$CTL" ] || skip 'chillboxctl is not built'
+    mkdir -p -m 0700 config/chillbox
+    jq -n '{roster: ({fleet: "shop", epoch: 70, hosts: [{name: "web1", address: "192.0.2.1", recipient: "age1a", roles: []}], balanced: []} | tojson), signature: "x"}' >config/chillbox/fleet.json
+    { echo 'hook powerdns' && cat "$CHILLBOX_DNS_CREDENTIALS"; } >config/chillbox/dns
+    chmod 0600 config/chillbox/*
+    run -0 "$CTL" fleet dns both.example --to web1
+    [ "$(look A both)" = 192.0.2.1 ]
+    sed -i 's/^hook .*/hook bind/' config/chillbox/dns
+    run -3 "$CTL" fleet dns both.example --to web1
+    [[ "$output" == *'/config/chillbox/dns: hook bind: must be rfc2136 or powerdns' ]]
 }

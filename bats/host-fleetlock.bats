@@ -22,7 +22,7 @@ setup_file() {
     hosts_up 2
     PATH=$ETCD/usr/bin:$PATH box net "$WEB1" -- "$ROOT/tests/host/airlock" run 10.77.0.1 "$AIRLOCK"
     echo pass >"$MODE"
-    box net "$WEB1" -- sh -c '"$@" >/dev/null 2>&1 </dev/null 3>&- & echo $!' sh "$ROOT/tests/hooks/bad-fleetlock" 10.77.0.1 3334 10.77.0.1:3333 "$MODE" "$MODE.log" >"$MODE.pid"
+    box net "$WEB1" -- sh -c '"$@" >/dev/null 2>&1 </dev/null 3>&- & echo $!' sh "$ROOT/tests/hooks/bad-http" 10.77.0.1 3334 10.77.0.1:3333 "$MODE" "$MODE.log" >"$MODE.pid"
     (cd "$LAPTOP" && laptop chillboxctl new hello --kind static >/dev/null)
     for number in 1 2; do
         on "$number" in_box sh -c "$(page_of_the_manual)"
@@ -155,13 +155,13 @@ in_time() { # SECONDS CMD...
         lock_is_free
         in_box rm -f /var/lib/chillbox/fleetlock
     done
-    [[ "${lines[*]}" == *'no lock: {"kind":"x","value":"?[31mred fleetlock: done"} 409'* ]]
+    [[ "${lines[*]}" == *'no lock: {"kind":"x","value":"?[31mred fleetlock: done"} {"error":"\u001b[31mred"} 409'* ]]
     # Who grants whatever is asked has hosts reboot that wanted to, each after it was drained.
     echo yes >"$MODE"
     in_box touch /root/stays
     run -1 fleetlock reboot
     [ "$output" = 'fleetlock: the host does not reboot' ]
     run -0 ctl audit
-    [[ "$output" == *drain*undrain* ]]
+    [[ "$output" == *undrain_host*drain_host* ]]
     in_box rm /root/stays
 }

@@ -1,6 +1,6 @@
-// fleet dns: names lead to these hosts of the fleet, by the program failover/rfc2136 (DNS updates),
-// which runs here. It needs to know neither zones nor hosts. The fence is the epoch of the
-// roster, which the zone has as well: it refuses a laptop with an older one.
+// fleet dns: names lead to these hosts of the fleet, by a program failover/NAME, which runs here.
+// It needs to know neither zones nor hosts. The fence is the epoch of the roster, which the zone
+// has as well: it refuses a laptop with an older one.
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/laptop/fleet_roster.hpp"
@@ -8,10 +8,10 @@
 #include "cli/pack/kinds.hpp"
 
 #include "base/text.hpp"
-#include "config/network.hpp"
 #include "config/site.hpp"
 #include "os/runner.hpp"
 
+#include <arpa/inet.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -19,6 +19,8 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr size_t k_max_dns_settings = 64 * 1024;
 
 constexpr std::array k_fleet_dns_options{
     Option{"NAME", ArgKind::list, "", "host names of DNS, with commas between"},
@@ -31,6 +33,17 @@ constexpr std::array k_fleet_dns_options{
         "the signed roster (default: config/chillbox/fleet.json in your home)"},
 };
 
+// As a name server writes it, which compares text: 2001:DB8:0::1 is 2001:db8::1.
+std::optional<std::string> written_as_dns(const std::string& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  in6_addr binary{};
+  for (const int family : {AF_INET, AF_INET6})
+    if (::inet_pton(family, address.c_str(), &binary) == 1 &&
+        ::inet_ntop(family, &binary, text.data(), text.size()) != nullptr)
+      return text.data();
+  return std::nullopt;
+}
+
 Result<std::string> address_of(const control::Roster& roster, const std::string& word) {
   const auto at = word.find('=');
   const std::string name = word.substr(0, at);
@@ -40,14 +53,15 @@ Result<std::string> address_of(const control::Roster& roster, const std::string&
         cat("fleet '", roster.fleet, "' has no host '", printable(name, 80),
             "': chillboxctl fleet show"));
   const std::string address = at == std::string::npos ? host->address : word.substr(at + 1);
-  if (address.find('/') != std::string::npos || !config::Network::parse(address))
-    return fail(Code::usage,
-        cat("--to ", name, ": '", printable(address, 100), "' is no IP address: --to ", name,
-            "=ADDRESS"));
-  return address;
+  if (const auto written = written_as_dns(address))
+    return *written;
+  return fail(Code::usage,
+      cat("--to ", name, ": '", printable(address, 100), "' is no IP address: --to ", name,
+          "=ADDRESS"));
 }
 
-Result<void> check_settings(const std::string& file) {
+// The program that the settings name with a line "hook NAME".
+Result<std::string> hook_of(const std::string& file) {
   struct stat st{};
   if (::stat(file.c_str(), &st) != 0)
     return fail(Code::not_found,
@@ -55,10 +69,19 @@ Result<void> check_settings(const std::string& file) {
             file, ", with mode 0600"));
   if ((st.st_mode & 077) != 0)
     return fail(Code::denied, cat(file, " can be read by others: chmod 0600 ", file));
-  return {};
+  auto text = TRY(read_own_file(file, k_max_dns_settings));
+  std::string hook = "failover/rfc2136";
+  for (const auto line : split(text, '\n'))
+    if (line.starts_with("hook "))
+      hook = cat("failover/", trim(line.substr(5)));
+  wipe(text.data(), text.size());
+  if (std::ranges::find(shipped_hooks(), hook, &HookFile::path) == shipped_hooks().end())
+    return fail(Code::not_found,
+        cat(file, ": hook ", printable(hook.substr(9), 80), ": must be rfc2136 or powerdns"));
+  return hook;
 }
 
-// What failover/rfc2136 says by its exit code (chillbox-hooks(7)).
+// What failover/NAME says by its exit code (chillbox-hooks(7)).
 Code code_of(int exit) {
   switch (exit) {
   case 2: return Code::usage;
@@ -73,7 +96,7 @@ Result<void> run_fleet_dns(Call& call) {
   const Places places = Places::find();
   const auto file = TRY(read_roster(call.args.text("file", places.config + "/fleet.json")));
   const std::string settings = call.args.text("settings", places.config + "/dns");
-  TRY(check_settings(settings));
+  const std::string hook = TRY(hook_of(settings));
   std::vector<std::string> addresses;
   for (const auto& word : call.args.list("to"))
     addresses.push_back(TRY(address_of(file.roster, word)));
@@ -86,7 +109,7 @@ Result<void> run_fleet_dns(Call& call) {
   TRY(write_shipped_hooks(hooks.path()));
   for (const auto& name : call.args.list("NAME")) {
     os::Command c;
-    c.argv = {"sh", hooks.path() + "/failover/rfc2136", "point", name + ".", file.roster.fleet,
+    c.argv = {"sh", cat(hooks.path(), "/", hook), "point", name + ".", file.roster.fleet,
         std::to_string(file.roster.epoch)};
     c.argv.insert(c.argv.end(), addresses.begin(), addresses.end());
     c.env = {{"CHILLBOX_DNS_CREDENTIALS", settings}};
