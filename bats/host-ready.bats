@@ -63,6 +63,17 @@ of_host() { in_box curl -s -o /dev/null -w '%{http_code}' -H 'Host: localhost' "
     [ "$(ready)" = 200 ]
 }
 
+@test "what docs/examples/opentofu have Route 53 and Cloudflare ask is answered here, by the name of the site" {
+    paths=$(sed -n 's/^ *\(resource_\)\{0,1\}path *= "\(.*\)"$/\2/p' "$ROOT"/docs/examples/opentofu/*/main.tf | sed 's/\${var.site}/hello/')
+    [ "$(wc -l <<<"$paths")" -eq 2 ]
+    for path in $paths; do
+        [ "$(code "$path")" = 200 ]
+        run -0 ctl drain hello
+        [ "$(code "$path")" = 503 ]
+        run -0 ctl undrain hello
+    done
+}
+
 @test "drain is seen at once, of a site or of the host, by nobody but who asks for it, and lasts until undrain" {
     generation() { in_box curl -s -H 'Host: generation.chillbox.invalid' http://127.0.0.1/generation; }
     before=$(generation)
