@@ -109,6 +109,7 @@ visitors() {
     VISITORS=$!
 }
 answers_from() { tail -n "+$(($1 + 1))" "$LAPTOP/answers"; }
+answered_since() { [ "$(answers_so_far)" -gt "$1" ]; }
 answers_so_far() { wc -l <"$LAPTOP/answers"; }
 
 # Of the old version only: nothing of the bad one is left, in neither slot.
@@ -130,6 +131,7 @@ try_bad() {
     printf '%s: %s\n' "$1" "$output"
     [ "$status" = "$3" ]
     grep -qE "$5" <<<"$output"
+    wait_for 10 answered_since "$before" # what is refused at once may be refused between two visitors
     [ "$4" = yes ] || [ "$(answers_from "$before" | sort -u)" = 200 ]
     [ "$(get /)" = "hello from $OLD" ]
     json releases hello ".releases[] | select(.version == \"$version\")" >"$LAPTOP/release"

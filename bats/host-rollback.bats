@@ -161,7 +161,23 @@ def create_app():
 @test "what was rolled back by itself is no target, and the good ones still are" {
     run -3 ctl rollback hello "$(json releases hello '[.releases[] | select(.state == "failed")][0].version')"
     [[ "$output" == *"there are "*1.2.0* ]]
-    run -0 ctl rollback hello 1.2.0
+    run ctl rollback hello 1.2.0
+    printf '%s\n' "$output"
+    [ "$status" = 0 ]
+}
+
+@test "a control group that was killed and is still there does not end what is started" {
+    live=$(live)
+    other=$(json releases hello '[.releases[] | select((.state == "good" or .state == "unproven") and (.live | not))][0].version')
+    in_box sh -c 'ours=$(ls -d /sys/fs/cgroup/unified/*chillboxd /sys/fs/cgroup/*chillboxd 2>/dev/null | head -n 1)
+        for slot in a b; do mkdir "${ours%chillboxd}chillbox.hello.api.$slot" 2>/dev/null && echo 1 >"${ours%chillboxd}chillbox.hello.api.$slot/cgroup.kill"; done
+        ls -d "${ours%chillboxd}"chillbox.hello.api.?' >"$BATS_TEST_TMPDIR/groups"
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/groups")" = 2 ]
+    run ctl rollback hello "$other"
+    printf '%s\n' "$output"
+    [ "$status" = 0 ]
+    [ "$(get /)" = "hello from $other" ]
+    ctl rollback hello "$live"
 }
 
 @test "[fault-117] a release that was changed on the disk is no target: the live one stays" {

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "openrc/cgroup.hpp"
+#include "os/control_group.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -64,8 +65,7 @@ bool is_value(std::string_view text) {
 
 // As openrc-run makes it: what the kernel or the host lacks is left out.
 Result<void> prepare_group(const std::string& group, const os::Limits& limits) {
-  if (::mkdir(group.c_str(), 0755) != 0 && errno != EEXIST)
-    return fail_errno(cat("mkdir ", group), errno);
+  TRY(os::make_group(group));
   for (const auto& [file, value] : os::group_settings(limits)) {
     const Fd fd(::open(cat(group, "/", file).c_str(), O_WRONLY | O_CLOEXEC));
     if (fd && ::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size()))

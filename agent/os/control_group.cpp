@@ -60,6 +60,15 @@ void remove_group(const std::string& path) {
 
 } // namespace
 
+Result<void> make_group(const std::string& path) {
+  int made = ::mkdir(path.c_str(), 0755);
+  if (made != 0 && errno == EEXIST) {
+    remove_group(path);
+    made = ::mkdir(path.c_str(), 0755);
+  }
+  return made == 0 ? Result<void>{} : fail_errno(cat("make control group ", path), errno);
+}
+
 std::vector<std::pair<std::string, std::string>> group_settings(const Limits& limits) {
   std::vector<std::pair<std::string, std::string>> out;
   if (limits.memory_max != 0)
@@ -111,8 +120,7 @@ Result<ControlGroup> ControlGroup::make(std::string name, const Limits& limits) 
   if (name.empty())
     name = cat(k_run_groups, ::getpid(), ".", ++s_number);
   const std::string path = cat(root, "/", name);
-  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
-    return fail_errno(cat("make control group ", path), errno);
+  TRY(make_group(path));
   group.m_path = path; // removed from here on
   for (const auto& [file, value] : group_settings(limits))
     if (has_controller(root, controller_of(file)) && !write_to(cat(path, "/", file), value))

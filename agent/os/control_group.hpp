@@ -24,6 +24,12 @@ std::vector<std::string> limits_without_effect(const Limits& limits);
 // it with them.
 void remove_stale_groups();
 
+// An empty group without a past. One of this name is emptied and removed first, because Linux 6.14
+// and the stable kernels since then (commit "cgroup: fix race between fork and cgroup.kill") kill
+// at once whatever is cloned into a group to which cgroup.kill was ever written; and a group cannot
+// be removed before those that were killed in it have ended.
+Result<void> make_group(const std::string& path);
+
 class ControlGroup {
 public:
   ControlGroup() = default; // none

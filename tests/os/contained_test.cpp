@@ -206,6 +206,17 @@ TEST_CASE("a contained program is in a control group of its own, which goes with
   CHECK(groups() == before);
 }
 
+TEST_CASE("a group that was killed and is still there is made again: nothing could begin in it") {
+  if (!as_root() || control_groups_root().empty())
+    return;
+  const std::string group = control_groups_root() + "/chillbox.run.killed";
+  REQUIRE(::mkdir(group.c_str(), 0755) == 0);
+  spit(group + "/cgroup.kill", "1");
+  Command named = contained("cat /proc/self/cgroup");
+  named.group = "chillbox.run.killed";
+  CHECK(has(run(named).out, "/chillbox.run.killed\n"));
+}
+
 TEST_CASE("a fork bomb of a contained program is bounded by the number of its user's processes [attack-D13]") {
   if (!as_root())
     return;
