@@ -8,6 +8,7 @@
 
 load helpers/box
 load helpers/host
+load helpers/engine
 
 setup() {
     host_or_skip
@@ -80,6 +81,23 @@ page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
     page_runs howto-fleet.md
     box down "$BOX_WEB2"
     box down "$BOX_FRONT"
+}
+
+@test "docs/howto-fleet-etcd.md: five hosts with an etcd roll out and run once without the laptop" {
+    bare
+    export WEB1=$HOST LAPTOP=$BATS_TEST_TMPDIR
+    for number in 2 3 4 5; do
+        box_up HOST
+        export "BOX_WEB$number=$HOST"
+    done
+    HOST=$WEB1
+    "$ROOT/tests/host/wire" "$HOST" "$BOX_WEB2" "$BOX_WEB3" "$BOX_WEB4" "$BOX_WEB5"
+    members_up || skip "needs Debian's etcd"
+    MEMBERS=$LAPTOP/engine-bin page_runs howto-fleet-etcd.md
+    for number in 2 3 4 5; do
+        other=BOX_WEB$number
+        box down "${!other}"
+    done
 }
 
 @test "docs/howto-backups.md: data are stored, proven, and restored with age, minisign, zstd and tar alone" {

@@ -15,14 +15,14 @@ member_dir() { printf '%s/members/%s\n' "$LAPTOP" "$(member_address "$1")"; }
 
 etcd_or_skip() { command -v etcd >/dev/null || [ -n "${ETCD-}" ] || skip "needs Debian's package etcd-server"; }
 
-engine_up() {
-    ETCD=${ETCD-$("$ROOT/tests/host/debs" "$(. /etc/os-release && echo "$VERSION_CODENAME")" etcd-server etcd-client)} || return 0
-    export ETCD ENGINE=$LAPTOP/engine PATH="$ETCD/usr/bin:$PATH"
+# Networks for three members, and programs ssh, scp and etcdctl that reach them, in $LAPTOP/engine-bin: of a machine of a member its network is there, and the
+# folder that is /etc/etcd.
+members_up() {
+    ETCD=${ETCD-$("$ROOT/tests/host/debs" "$(. /etc/os-release && echo "$VERSION_CODENAME")" etcd-server etcd-client)} || return
+    export ETCD PATH="$ETCD/usr/bin:$PATH"
     for number in 1 2 3; do "$ROOT/tests/host/member" up "$WEB1" "$(member_dir "$number")" "$(member_address "$number")" "m$number"; done
-    "$CTL" fleet init "$ENGINE" --name shop --members "a=$(member_address 1),b=$(member_address 2),c=$(member_address 3)" >"$LAPTOP/engine.said"
-    # Of a machine of a member its network is there, and the folder that is /etc/etcd.
     mkdir -p "$LAPTOP/engine-bin"
-    printf '#!/bin/sh\ncase $2 in *"rc-service etcd start"*) exec "%s" start "%s/members/${1#root@}" ;; esac\n' "$ROOT/tests/host/member" "$LAPTOP" >"$LAPTOP/engine-bin/ssh"
+    printf '#!/bin/sh\ncase $2 in *"rc-service etcd start"*) exec setsid "%s" start "%s/members/${1#root@}" ;; esac\n' "$ROOT/tests/host/member" "$LAPTOP" >"$LAPTOP/engine-bin/ssh"
     cat >"$LAPTOP/engine-bin/scp" <<SH
 #!/bin/sh
 set -eu
@@ -32,6 +32,12 @@ for from; do [ "\$from" = "\$to" ] || cp -p "\$from" "$LAPTOP/members/\${address
 SH
     printf '#!/bin/sh\nexec "%s/tests/host/box" net "%s" -- "%s/usr/bin/etcdctl" "$@"\n' "$ROOT" "$WEB1" "$ETCD" >"$LAPTOP/engine-bin/etcdctl"
     chmod +x "$LAPTOP"/engine-bin/*
+}
+
+engine_up() {
+    members_up || return 0
+    export ENGINE=$LAPTOP/engine
+    "$CTL" fleet init "$ENGINE" --name shop --members "a=$(member_address 1),b=$(member_address 2),c=$(member_address 3)" >"$LAPTOP/engine.said"
     grep -v '^etcdctl\|^export' "$ENGINE/setup" >"$LAPTOP/engine.machines"
     PATH="$LAPTOP/engine-bin:$PATH" sh "$LAPTOP/engine.machines"
     for number in 1 2 3; do member wait "$number"; done
