@@ -133,7 +133,9 @@ Result<void> verdict_of_hosts(const std::string& version, const std::vector<Host
   const std::string why = bad.empty() ? "" : "; " + printable(join(bad, "; "), 2000);
   if (const auto kept = std::ranges::count_if(hosts, keeps_new, &HostVerdict::turn); kept > 0)
     return fail(Code::partial,
-        cat(kept, " of ", hosts.size(), " hosts have ", version, ", the others do not", why));
+        cat(kept, " of ", hosts.size(), " hosts have ", version,
+            std::cmp_less(kept, hosts.size()) ? ", the others do not" : ", and not all are done",
+            why));
   if (count(HostTurn::rolled_back) > 0)
     return fail(Code::rolled_back, cat("all hosts are back at what they had", why));
   return fail(Code::unhealthy, cat("all hosts have what they had", why));

@@ -31,9 +31,7 @@ bool is_good(const store::Job& job) {
 Result<void> RolloutWalk::stage(const Rollouts::Change& seen) {
   const auto later = [&](const Error& error, int64_t ms) -> Result<void> {
     if (walked().mine.message != error.message)
-      return report(
-          walked().mine.state == HostTurn::skipped_sealed ? HostTurn::waiting : walked().mine.state,
-          error.message, std::string(code_name(error.code)));
+      return report(walked().mine.state, error.message, std::string(code_name(error.code)));
     m_all.wait(seen, host().clock.wall_ms() + ms);
     return {};
   };

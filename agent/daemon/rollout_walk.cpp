@@ -161,6 +161,7 @@ Result<void> RolloutWalk::act(const NextStep& next, const Rollouts::Change& seen
   case WalkStep::stage: return stage(seen);
   case WalkStep::skip:
     return report(HostTurn::skipped_sealed, "locked: it continues after chillboxctl unlock");
+  case WalkStep::unlocked: return report(HostTurn::waiting, "unlocked");
   case WalkStep::take_slot: return take_slot(next.slots);
   case WalkStep::carry_on: return carry_on();
   case WalkStep::done: return report(HostTurn::done, "");

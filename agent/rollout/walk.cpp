@@ -85,6 +85,8 @@ NextStep Place::before() const {
   if (seen.sealed)
     return walked.mine.state == HostTurn::skipped_sealed ? wait("locked")
                                                          : NextStep{WalkStep::skip};
+  if (walked.mine.state == HostTurn::skipped_sealed)
+    return {WalkStep::unlocked};
   if (walked.mine.state != HostTurn::waiting && walked.mine.live != seen.live)
     return {WalkStep::note};
   if (walked.mine.state != HostTurn::staged)

@@ -49,6 +49,7 @@ enum class WalkStep {
   tell,      // bring the report to the engine
   stage,     // artifact and preflight
   skip,      // locked
+  unlocked,  // it is not any more: nobody waits for it while it stages
   take_slot, // one of `slots`
   carry_on,  // drain, switch, to the end of the job
   done,      // the bake is over

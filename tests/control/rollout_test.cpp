@@ -98,4 +98,6 @@ TEST_CASE("the verdict on the hosts of a rollout") {
       "partial: 1 of 3 hosts have 2.0, the others do not; a: held; c: no");
   CHECK(of({{"a", done, ""}, {"b", waiting, "no report of it"}}) ==
       "partial: 1 of 2 hosts have 2.0, the others do not; b: no report of it");
+  CHECK(of({{"a", done, ""}, {"b", begun, ""}}) ==
+      "partial: 2 of 2 hosts have 2.0, and not all are done");
 }
