@@ -69,9 +69,10 @@ class Fetch {
 public:
   Fetch(const FetchHost& host, const config::HostFetch& fetch, const Note& note)
       : m_host(host), m_fetch(fetch), m_note(note),
-        m_until(host.clock.mono() + os::Millis(fetch.timeout)) {}
+        m_end(host.clock.mono() + os::Millis(fetch.timeout)) {}
 
-  // NAME below each source in turn, until `take` likes what came.
+  // NAME below each source in turn, until `take` likes what came. Each may take its share of the
+  // time that is left, so that a slow one does not keep the next one from being asked.
   Result<void> run(
       const std::string& name, uint64_t most, const std::function<Result<void>(Part&)>& take);
 
@@ -88,7 +89,7 @@ private:
   const FetchHost& m_host;
   const config::HostFetch& m_fetch;
   const Note& m_note;
-  os::Millis m_until;
+  os::Millis m_end, m_until{}; // of all; of this source
 };
 
 Result<std::string> Fetch::program() const {
@@ -214,8 +215,11 @@ Result<void> Fetch::from(
 Result<void> Fetch::run(
     const std::string& name, uint64_t most, const std::function<Result<void>(Part&)>& take) {
   Error worst{Code::not_found, "fetch.from names no source"};
+  auto left = static_cast<os::Millis::rep>(m_fetch.from.size());
   for (const auto& source : m_fetch.from) {
     const std::string url = cat(source, "/", name);
+    const os::Millis now = m_host.clock.mono();
+    m_until = now + (m_end - now) / left--;
     const auto done = from(url, most, take);
     if (done || done.error().code == Code::interrupted)
       return done;
