@@ -122,7 +122,7 @@ followed_member() { etcdctl endpoint status -w json | jq -r '.[] | select(.Statu
     [ "$(notes migrated | wc -l)" -eq 1 ]
 }
 
-@test "an answer that got lost after the claim was made is asked for again, and the command runs once [fault-867]" {
+@test "an answer that got lost after the claim was made is asked for again, and the command runs once [fault-867] [case-9]" {
     in_member 1 "$ROOT/tests/host/lossy" "$(member_address 1)" 2378 2379 "$LAPTOP/lose" >/dev/null 2>&1 3>&- &
     on 1 in_box sed -i 's,"https://10.77.0.11:2379",https://10.77.0.11:2378,; s,\[https://10.77.0.11:2378,["https://10.77.0.11:2378",' /etc/chillbox/chillboxd.toml
     again 1
@@ -139,7 +139,7 @@ followed_member() { etcdctl endpoint status -w json | jq -r '.[] | select(.Statu
     again 1
 }
 
-@test "the member that the others follow is killed: a release goes on with the next one, and nothing is repeated [fault-868]" {
+@test "the member that the others follow is killed: a release goes on with the next one, and nothing is repeated [fault-868] [case-7]" {
     was=$(ran migrated)
     gone=$(followed_member)
     member ended "$gone" KILL
@@ -149,7 +149,7 @@ followed_member() { etcdctl endpoint status -w json | jq -r '.[] | select(.Statu
     member wait "$gone"
 }
 
-@test "two of three members gone: what runs once waits and is told of, all else goes on; with one back it works [fault-869]" {
+@test "two of three members gone: what runs once waits and is told of, all else goes on; with one back it works [fault-869] [case-8]" {
     member ended 2 TERM
     member ended 3 KILL
     wait_for 30 reaches_not 1
@@ -194,7 +194,7 @@ followed_member() { etcdctl endpoint status -w json | jq -r '.[] | select(.Statu
 }
 more_than() { [ "$(ran ticked)" -gt "$1" ]; }
 
-@test "the engine is away when an entry is due: it is missed, in the history of each host, and one notice tells of it [fault-871]" {
+@test "the engine is away when an entry is due: it is missed, in the history of each host, and one notice tells of it [fault-871] [case-11]" {
     missed() { [ "$(on "$1" json cron history hello '[.runs[] | select(.state == "skipped" and (.text | startswith("missed: no majority")))] | length')" -gt 0 ]; }
     away() { on "$1" json notices '[.notices[] | select(.event == "fleet.away" and .state == "open")] | length'; }
     ticked=$(ran ticked)
@@ -300,7 +300,7 @@ P
     run ! grep -v '^/chillbox/shop/claims/hello/\(cron\|release\)/[^ ]* {"host":"web[0-9]","id":"[0-9a-f]*"}$\|/outcome \|^/chillbox/other/x 1$' <<<"$dump"
 }
 
-@test "[attack-G34] who owns the engine deletes and writes whatever he likes: no host changes what is live, nor runs anything else" {
+@test "[attack-G34] [case-16] who owns the engine deletes and writes whatever he likes: no host changes what is live, nor runs anything else" {
     was=$(on 1 json facts hello .site.release) jobs=$(on 1 json jobs hello '.jobs | length')
     ticked=$(ran ticked)
     etcdctl del --from-key ''
@@ -323,7 +323,7 @@ P
     [ "$(notes ticked | cut -d ' ' -f 1 | sort | uniq -d)" = '' ]
 }
 
-@test "an engine that was restored from an old copy gives no claims, and doctor says how it is to be restored [fault-874]" {
+@test "an engine that was restored from an old copy gives no claims, and doctor says how it is to be restored [fault-874] [case-14]" {
     etcdctl_one() { box net "$WEB1" -- env ETCDCTL_API=3 "$ETCD/usr/bin/etcdctl" "$@"; }
     etcdctl snapshot save "$LAPTOP/old.db" 2>/dev/null || etcdctl_one --endpoints "https://$(member_address 1):2379" --cacert "$ENGINE/ca.crt" --cert "$ENGINE/host/host.crt" \
         --key "$ENGINE/host/host.key" --user "root:$(cat "$ENGINE/root.password")" snapshot save "$LAPTOP/old.db"
@@ -352,7 +352,7 @@ P
     [ "$(served)" = ok ]
 }
 
-@test "an engine that was wiped changes nothing; made again, and its fence removed, it works" {
+@test "an engine that was wiped changes nothing; made again, and its fence removed, it works [case-15]" {
     members ended KILL
     members wipe
     members start

@@ -36,7 +36,7 @@ no_slot() { [ -z "$(value_of slots/hello/0)" ]; }
 all_of() { on "$1" in_box sh -c 'kill -"$1" $(pgrep -f "^(/usr/(s)?bin/)?chillboxd")' sh "$2"; }
 service() { on "$1" in_box rc-service -q chillboxd "$2"; }
 
-@test "a host is locked when its turn comes: it is skipped, counts as one that is out, and goes on when it is unlocked" {
+@test "a host is locked when its turn comes: it is skipped, counts as one that is out, and goes on when it is unlocked [case-22]" {
     rules 'bake = "4s"'
     new
     rollout run -y >said 2>&1 &
@@ -52,7 +52,7 @@ service() { on "$1" in_box rc-service -q chillboxd "$2"; }
     all_live "$NEW"
 }
 
-@test "a host is off when its turn comes: the others wait, and it takes the order when it is back" {
+@test "a host is off when its turn comes: the others wait, and it takes the order when it is back [case-4]" {
     rules 'bake = "3s"'
     new
     rollout run -y >said 2>&1 &
@@ -81,7 +81,7 @@ service() { on "$1" in_box rc-service -q chillboxd "$2"; }
     all_live "$NEW"
 }
 
-@test "a host stands still in the middle of its switch: the barrier holds, after the deadline and its lease those that are done go back, and it wakes outside" {
+@test "a host stands still in the middle of its switch: the barrier holds, after the deadline and its lease those that are done go back, and it wakes outside [case-6]" {
     was=$(live 1)
     rules 'on_failure = "rollback"' 'deadline = "20s"'
     new
@@ -106,7 +106,7 @@ service() { on "$1" in_box rc-service -q chillboxd "$2"; }
     all_live "$NEW"
 }
 
-@test "[attack-G47] the engine is wiped, or filled with what was: no host changes what is live, and the next rollout works" {
+@test "[attack-G47] [case-15] the engine is wiped, or filled with what was: no host changes what is live, and the next rollout works" {
     etcdctl get --prefix /chillbox/shop/ -w json >before
     was=$(live 1) jobs=$(jobs_of 2)
     etcdctl del --prefix /chillbox/shop/ >/dev/null

@@ -70,7 +70,7 @@ bring() { on "$1" ctl rollout take "$(base64 -w 0 "$2")"; }
     [[ "$(on 1 json status '.sites[0].drained')" == false ]]
 }
 
-@test "the canary fails: exit 9, and no other host is touched" {
+@test "the canary fails: exit 9, and no other host is touched [case-1]" {
     was=$(live 1) jobs=$(jobs_of 2)
     says 1 500
     new
@@ -83,7 +83,7 @@ bring() { on "$1" ctl rollout take "$(base64 -w 0 "$2")"; }
     run -9 laptop chillboxctl fleet status
 }
 
-@test "the third one fails: with on_failure = rollback each is back at its own last release: exit 10; without it exit 11" {
+@test "the third one fails: with on_failure = rollback each is back at its own last release: exit 10; without it exit 11 [case-2]" {
     was=$(live 1)
     says 3 500
     rules 'on_failure = "rollback"' 'batch = 2'
@@ -98,7 +98,7 @@ bring() { on "$1" ctl rollout take "$(base64 -w 0 "$2")"; }
     [ "$(live 1) $(live 2) $(live 3)" = "$NEW $NEW $was" ]
 }
 
-@test "the rollback of one host fails as well: exit 11, it is named, and the others are back" {
+@test "the rollback of one host fails as well: exit 11, it is named, and the others are back [case-3]" {
     was=$(live 1) was2=$(live 2) was3=$(live 3)
     says 3 500
     rules 'on_failure = "rollback"' 'bake = "2s"'
@@ -133,7 +133,7 @@ bring() { on "$1" ctl rollout take "$(base64 -w 0 "$2")"; }
     all_live "$NEW"
 }
 
-@test "two laptops: the newer order takes the place of the older one, whose laptop hears whose it is; all hosts end with it" {
+@test "two laptops: the newer order takes the place of the older one, whose laptop hears whose it is; all hosts end with it [case-23]" {
     rules 'bake = "8s"'
     new
     first=$NEW
@@ -156,7 +156,7 @@ bring() { on "$1" ctl rollout take "$(base64 -w 0 "$2")"; }
     run -0 rollout status
 }
 
-@test "[attack-G42] the owner of the engine edits, forges and brings back orders: each host refuses them, records it, and keeps what is live" {
+@test "[attack-G42] [case-16] [case-17] the owner of the engine edits, forges and brings back orders: each host refuses them, records it, and keeps what is live" {
     was=$(live 1)
     value_of orders/hello >ordered
     [ -s ordered ]
@@ -179,7 +179,7 @@ bring() { on "$1" ctl rollout take "$(base64 -w 0 "$2")"; }
     [ "$was" != "$NEW" ]
 }
 
-@test "[attack-G43] a forged failure rolls nothing back: no host signed it" {
+@test "[attack-G43] [case-19] a forged failure rolls nothing back: no host signed it" {
     rules 'on_failure = "rollback"' 'bake = "4s"'
     new
     rollout run -y >said 2>&1 &

@@ -1,6 +1,7 @@
 # Hosts that walk rollouts with a real engine: load it after helpers/engine.
 #
-# walk_up               three hosts with an engine, a roster, and the site hello in $LAPTOP/hello, which is not deployed
+# walk_up [PREPARE]     three hosts with an engine, a roster, and the site hello in $LAPTOP/hello, which is not deployed; PREPARE is called before chillboxd
+#                       starts again with its engine
 # rules LINE...         [rollout] of chillbox.toml, with by = "hosts"
 # new                   the next version, $NEW;  rollout ARG...
 # live N; all_live V    what is live on host N;  V is live on all three
@@ -24,14 +25,17 @@ time.sleep(float(said("slow", "0")))
 s = socket.socket(fileno=3)
 while True:
     c, _ = s.accept()
-    c.recv(65536)
-    c.sendall(("HTTP/1.0 %s X\r\nContent-Length: 3\r\n\r\nok\n" % said("status", "200")).encode())
+    try:
+        c.recv(65536)
+        c.sendall(("HTTP/1.0 %s X\r\nContent-Length: 3\r\n\r\nok\n" % said("status", "200")).encode())
+    except OSError: pass # who asked has waited long enough
     c.close()
 P
     chmod +x "$LAPTOP/hello/api/serve"
     jq -n '{name: "Hello", server_name: "hello.example", domain_list: ["hello.example"], version: "1.0.0", watch: "0s",
         services: [{name: "api", lang: "binary", listen: "fd", "run-cmd": "./serve", health: {path: "/", deadline: "7s"}}]}' >"$LAPTOP/hello/hello.site.json"
     laptop chillboxctl fleet add web1,web2,web3 --name shop
+    ${1:+"$1"}
     engine_join 1 2 3
 }
 

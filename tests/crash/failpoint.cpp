@@ -6,6 +6,7 @@
 //   the call error   0: kill -9 of this process. Else the call fails with this errno, once hits how
 //   many failpoints were passed since it was set to 0 text    the name of the one that struck;
 //   CHILLBOX_FAILPOINTS.log has the names of all while `log` is not 0
+//   only    "": each failpoint counts. Else those alone whose name has it
 // Only in the monitor: edge, vault and stager touch no file but what the monitor gave them.
 #include "crash/calls.hpp"
 
@@ -28,6 +29,7 @@ using namespace chillbox::test;
 struct Shared {
   std::atomic<uint64_t> left, error, hits, log;
   std::array<char, 512> text;
+  std::array<char, 64> only;
 };
 
 // Logs and what is read by nobody but the tests are not the host's state.
@@ -43,9 +45,11 @@ public:
   int before(const Call& call) override {
     if (!is_state(call))
       return 0;
-    ++m_shared->hits;
     const std::string text = std::string(name(call.kind)) + " " +
         (call.other.empty() || call.kind == Call::Kind::symlink ? call.path : call.other);
+    if (text.find(m_shared->only.data()) == std::string::npos)
+      return 0;
+    ++m_shared->hits;
     if (m_shared->log != 0)
       note(text + "\n");
     if (m_shared->left == 0 || --m_shared->left != 0)
