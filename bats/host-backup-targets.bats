@@ -15,7 +15,7 @@ setup_file() {
     send "$(pack)"
     age-keygen -o "$LAPTOP/laptop.key" 2>/dev/null
     in_box mkdir -p /etc/chillbox/backup
-    box net "$HOST" -- "$(sh "$ROOT/tests/hooks/s3-python")" "$ROOT/tests/hooks/s3-server" 15555 "$LAPTOP/s3" >"$LAPTOP/s3.log" 2>&1 3>&- &
+    box net "$HOST" -- sh "$ROOT/tests/hooks/s3" 15555 "$LAPTOP/s3" >"$LAPTOP/s3.log" 2>&1 3>&- &
 }
 
 teardown_file() { host_down; }

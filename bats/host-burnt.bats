@@ -25,7 +25,7 @@ setup_file() {
     box push "$WEB2" "$LAPTOP/me/deployer.pub" /root/me.pub
     HOST=$WEB2 ctl trust add /root/me.pub --name me
     wire
-    box net "$WEB2" -- "$(sh "$ROOT/tests/hooks/s3-python")" "$ROOT/tests/hooks/s3-server" 15555 "$LAPTOP/s3" "$SECOND" >"$LAPTOP/s3.log" 2>&1 3>&- &
+    box net "$WEB2" -- sh "$ROOT/tests/hooks/s3" 15555 "$LAPTOP/s3" "$SECOND" >"$LAPTOP/s3.log" 2>&1 3>&- &
     HOST=$WEB1
     laptop_up
     cp "$(box key "$WEB2")" "$LAPTOP/ssh2.key"

@@ -14,7 +14,7 @@ setup_file() {
     laptop_up
     know_host_key
     mkdir "$LAPTOP/source"
-    serve "$(sh "$ROOT/tests/hooks/s3-python")" "$ROOT/tests/hooks/s3-server" 15555 "$LAPTOP/s3"
+    serve sh "$ROOT/tests/hooks/s3" 15555 "$LAPTOP/s3"
     serve python3 "$ROOT/tests/hooks/bad-source" 15556 "$LAPTOP/source" "$LAPTOP/asked"
     export LAPTOP
     (cd "$LAPTOP" && "$CTL" new hello --kind static)

@@ -193,7 +193,7 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
 }
 
 @test "by a bucket: put once for both, fetched by each; with max_unavailable = 2 both switch at once, drained meanwhile" {
-    box net "$WEB1" -- "$(sh "$ROOT/tests/hooks/s3-python")" "$ROOT/tests/hooks/s3-server" 15555 "$LAPTOP/s3" "$FIRST" >"$LAPTOP/s3.log" 2>&1 3>&- &
+    box net "$WEB1" -- sh "$ROOT/tests/hooks/s3" 15555 "$LAPTOP/s3" "$FIRST" >"$LAPTOP/s3.log" 2>&1 3>&- &
     wait_for 60 test -e "$LAPTOP/s3"
     mkdir -p -m 0700 "$LAPTOP_HOME/config/chillbox/buckets"
     (umask 077 && grep -v ^bucket "$LAPTOP/s3" >"$LAPTOP_HOME/config/chillbox/buckets/backups")

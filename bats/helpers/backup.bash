@@ -1,6 +1,6 @@
 # For tests of hooks/backup against real servers: load helpers/backup. Needs root, and is alone in a network of its own.
 #
-# servers_up     in setup_file: moto (S3, on 15555; settings in $S3), a server that answers as none should (15556, its requests in $BAD_LOG) and sshd (2222;
+# servers_up     in setup_file: an S3 server (moto, or a real one: tests/hooks/s3; on 15555; settings in $S3), a server that answers as none should (15556, its requests in $BAD_LOG) and sshd (2222;
 #                settings in $SFTP, its folder is $STORE). servers_down in teardown_file
 # net CMD...     in that network and its mounts
 # program_of SUITE NAME   from now on the program is that of this Debian
@@ -17,8 +17,7 @@ servers_up() {
     export NET=$!
     chmod 0711 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
     for ((tries = 100; tries > 0; tries--)); do net grep -q ^keeper: /etc/passwd 2>/dev/null && break; sleep 0.05; done
-    python=$(sh "$ROOT/tests/hooks/s3-python")
-    serve "$python" "$ROOT/tests/hooks/s3-server" 15555 "$S3"
+    serve sh "$ROOT/tests/hooks/s3" 15555 "$S3"
     serve python3 "$ROOT/tests/hooks/bad-s3" 15556 "$BAD_LOG"
     sshd_up
     for ((tries = 600; tries > 0; tries--)); do [ -e "$S3" ] && break; sleep 0.1; done

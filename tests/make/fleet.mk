@@ -2,7 +2,7 @@
 FLEET_HISTORY ?= $(BUILD)/fleet-faults-$(SEED).jsonl
 
 .PHONY: fleet-test fleet-faults
-fleet-test: build $(BUILD)/crypto-tool ## run the stories of fleets, and those of the engine once more with the newest etcd (ETCD=DIR chooses another)
+fleet-test: build $(BUILD)/crypto-tool ## run the stories of fleets, those of the engine once more with the newest etcd (ETCD=DIR chooses another), those of buckets with a real S3 server
 	@sh .ci/deps test box
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) NEWEST='$(ETCD)' sh tests/fleet/stories
 
