@@ -183,7 +183,8 @@ followed_member() { etcdctl endpoint status -w json | jq -r '.[] | select(.Statu
     [ "$(switches 3)" -eq "$before" ]
     [ "$(notes ticked | sort | uniq -d)" = '' ]
     [ "$(notes ticked | cut -d ' ' -f 1 | sort | uniq -d)" = '' ]
-    [ "$(values claims/hello/cron/ | grep -c "note\|/${old##*/cron/}")" -eq 0 ]
+    cleared() { [ "$(values claims/hello/cron/ | grep -c "note\|/${old##*/cron/}")" -eq 0 ]; }
+    wait_for 30 cleared
     [ "$(ran taken)" -eq "$taken" ]
     # What was run is what was claimed.
     while read -r name fence; do
@@ -199,14 +200,14 @@ more_than() { [ "$(ran ticked)" -gt "$1" ]; }
     away() { on "$1" json notices '[.notices[] | select(.event == "fleet.away" and .state == "open")] | length'; }
     ticked=$(ran ticked)
     members ended KILL
-    wait_for 80 missed 1
-    wait_for 20 missed 2
+    wait_for 150 missed 1
+    wait_for 60 missed 2
     [ "$(ran ticked)" -eq "$ticked" ]
     told() { [ "$(away "$1")" -eq 1 ]; }
     for host in 1 2; do wait_for 60 told "$host"; done
     members start
     members wait
-    for host in 1 2 3; do wait_for 40 reaches "$host"; done
+    for host in 1 2 3; do wait_for 90 reaches "$host"; done
     told_no_more() { [ "$(away 1)" -eq 0 ]; }
     wait_for 60 told_no_more
 }
@@ -344,7 +345,7 @@ P
     members start
     members wait
     back() { [[ "$(doctor 1)" == 'fail: the engine went back in time: '*'--bump-revision 1000000000 --mark-compacted'* ]]; }
-    wait_for 40 back
+    wait_for 90 back
     was=$(ran migrated)
     run ! release 1.0.10
     [[ "$output" == *'the engine went back in time'* ]]
@@ -361,7 +362,7 @@ P
     PATH="$LAPTOP/engine-bin:$PATH" sh -c "$(grep '^set\|^export\|^etcdctl' "$ENGINE/setup")" >/dev/null
     for host in 1 2; do on "$host" in_box rm /var/lib/chillbox/engine.fence; done
     again 1 2
-    for host in 1 2; do wait_for 40 reaches "$host"; done
+    for host in 1 2; do wait_for 90 reaches "$host"; done
     was=$(ran migrated)
     run -0 release 1.0.11
     [ "$(ran migrated)" -eq $((was + 1)) ]

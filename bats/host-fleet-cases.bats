@@ -23,7 +23,7 @@ setup_file() {
     rules
     new
     (cd "$LAPTOP/hello" && rollout run -y)
-    box net "$WEB1" -- "$(sh "$ROOT/tests/hooks/s3-python")" "$ROOT/tests/hooks/s3-server" 15555 "$LAPTOP/s3" 10.77.0.1 >"$LAPTOP/s3.log" 2>&1 3>&- &
+    box net "$WEB1" -- sh "$ROOT/tests/hooks/s3" 15555 "$LAPTOP/s3" 10.77.0.1 >"$LAPTOP/s3.log" 2>&1 3>&- &
     mkdir -p "$LAPTOP/source"
     box net "$WEB1" -- python3 "$ROOT/tests/hooks/bad-source" 15556 "$LAPTOP/source" "$LAPTOP/asked" >/dev/null 2>&1 3>&- &
     mkdir -p -m 0700 "$LAPTOP_HOME/config/chillbox/buckets"
