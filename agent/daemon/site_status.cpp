@@ -61,30 +61,47 @@ void add_services(rollout::HostContext& host, const store::SiteRow& row,
   }
 }
 
-// What the store and OpenRC say; the live release, if it can be read.
-Result<std::optional<rollout::LoadedRelease>> look_at_site(rollout::HostContext& host,
-    rollout::KnownReleases& known, rollout::KnownReleases::Seen& seen, const store::SiteRow& row,
+using Loaded = std::shared_ptr<const rollout::LoadedRelease>; // nullptr: none that can be read
+
+// What all sites share.
+struct Shared {
+  Shared(rollout::KnownReleases& k, rollout::Trust t) : known(k), trust(std::move(t)) {}
+  rollout::KnownReleases& known;
+  rollout::KnownReleases::Seen seen;
+  rollout::Trust trust;
+  std::map<std::string, store::Hold> holds;
+};
+
+Result<Shared> shared_by_sites(rollout::HostContext& host, rollout::KnownReleases& known) {
+  Shared shared(known, TRY(rollout::Trust::read(host)));
+  for (auto& hold : TRY(host.store.holds()))
+    shared.holds.emplace(hold.site.str(), std::move(hold));
+  return shared;
+}
+
+// What the store and OpenRC say; the live release.
+Result<Loaded> look_at_site(rollout::HostContext& host, Shared& shared, const store::SiteRow& row,
     control::SiteStatus& status) {
-  if (auto hold = TRY(host.store.hold(row.site)))
-    status.hold = std::move(*hold);
+  if (const auto hold = shared.holds.find(row.site.str()); hold != shared.holds.end())
+    status.hold = hold->second;
   status.maintenance = host.disk.exists(nginx::maintenance_flag(host.paths, row.site));
   status.drained = host.disk.exists(nginx::drain_flag(host.paths, row.site));
   if (row.live.empty())
-    return std::nullopt;
+    return nullptr;
   status.state = row.stopped ? SiteState::stopped : SiteState::live;
-  const auto release = TRY(host.store.release(row.site, row.live));
+  const auto release = TRY(shared.known.live_row(host, row));
   if (!release)
-    return std::nullopt;
+    return nullptr;
   status.version = release->version;
   status.live_ms = release->live_ms;
   if (release->message.starts_with(rollout::k_warning))
     status.warning = release->message.substr(rollout::k_warning.size());
-  const auto good = rollout::check_live(host, *release);
+  const auto good = shared.trust.check_live(*release);
   status.distrust = good ? "" : good.error().message;
   if (!good && !row.stopped && !host.disk.exists(host.paths.live(row.site))) {
     status.state = SiteState::refused;
     status.waiting = good.error().message;
-    return std::nullopt;
+    return nullptr;
   }
   // Somebody moved the link by hand: shown, and put right by the next job, never in silence (faults
   // 121).
@@ -95,24 +112,22 @@ Result<std::optional<rollout::LoadedRelease>> look_at_site(rollout::HostContext&
         link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
         ": `chillboxctl restart ", row.site.str(), "` puts it right");
   }
-  auto loaded = known.load(host, *release, seen);
+  const auto loaded = shared.known.load(host, row, shared.seen);
   if (!loaded) {
     status.state = loaded.error().code == Code::sealed ? SiteState::sealed : SiteState::degraded;
     status.waiting = loaded.error().message;
-    return std::nullopt;
+    return nullptr;
   }
-  for (auto& p : loaded->services)
-    p.port = rollout::port_of(row, p.service.name, release->slot).value_or(0);
-  add_services(host, row, *loaded, seen, status);
-  return std::move(*loaded);
+  add_services(host, row, **loaded, shared.seen, status);
+  return *loaded;
 }
 
 // A site as far as it can be seen without waiting for anybody, and what is to be asked of NGINX, by
 // each of its names, and of each of its services.
 struct Look {
   control::SiteStatus status;
-  std::optional<rollout::LoadedRelease> release; // it should be served: its visitors are asked for
-  size_t first = 0, by_name = 0;                 // of all questions; how many go to NGINX
+  Loaded release;                // it should be served: its visitors are asked for
+  size_t first = 0, by_name = 0; // of all questions; how many go to NGINX
   std::vector<size_t> of_service;
 };
 
@@ -138,12 +153,11 @@ std::string down_unasked(const control::SiteStatus& status) {
   return status.maintenance ? std::string() : status.waiting;
 }
 
-Result<Look> look_at(rollout::HostContext& host, rollout::KnownReleases& known,
-    rollout::KnownReleases::Seen& seen, const store::SiteRow& row,
+Result<Look> look_at(rollout::HostContext& host, Shared& shared, const store::SiteRow& row,
     std::vector<os::Probe>& questions) {
   Look look{
       .status = {.site = row.site.str(), .release = row.live, .previous_good = row.previous_good}};
-  auto release = TRY(look_at_site(host, known, seen, row, look.status));
+  auto release = TRY(look_at_site(host, shared, row, look.status));
   if (!release || !is_asked_for(look.status)) {
     look.status.down = down_unasked(look.status);
     return look;
@@ -154,7 +168,7 @@ Result<Look> look_at(rollout::HostContext& host, rollout::KnownReleases& known,
   };
   look.first = questions.size();
   if (!host.paths.testing()) // this machine's NGINX is not the test's
-    look.by_name = ask(host.nginx.questions_by_name(row.site, release->row.nginx));
+    look.by_name = ask(nginx::questions_by_name(*release->text));
   for (const auto& p : release->services)
     look.of_service.push_back(ask(rollout::visitors_questions(host, *release, p)));
   look.release = std::move(release);
@@ -166,8 +180,8 @@ std::string trouble_of_visitors(rollout::HostContext& host, const Look& look,
     std::span<const Result<os::ProbeAnswer>> answers) {
   const auto& release = *look.release;
   answers = answers.subspan(look.first);
-  if (const auto named = host.nginx.check_by_name(
-          release.row.site, release.row.nginx, answers.first(look.by_name));
+  if (const auto named =
+          host.nginx.check_by_name(release.row.site, *release.text, answers.first(look.by_name));
       !named)
     return named.error().message;
   answers = answers.subspan(look.by_name);
@@ -201,7 +215,7 @@ Result<std::vector<control::SiteStatus>> all_sites(
     rollout::HostContext& host, rollout::KnownReleases& known) {
   const auto rows = TRY(host.store.sites());
   known.keep_only(rows);
-  rollout::KnownReleases::Seen seen;
+  Shared shared = TRY(shared_by_sites(host, known));
   std::deque<Group> groups; // they stay where they are: threads ask what is in them
   for (const auto& row : rows) {
     if (groups.empty() || groups.back().looks.size() == k_group) {
@@ -210,7 +224,7 @@ Result<std::vector<control::SiteStatus>> all_sites(
       groups.emplace_back();
     }
     Group& group = groups.back();
-    group.looks.push_back(TRY(look_at(host, known, seen, row, group.questions)));
+    group.looks.push_back(TRY(look_at(host, shared, row, group.questions)));
   }
   if (!groups.empty())
     groups.back().ask();

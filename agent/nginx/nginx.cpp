@@ -177,7 +177,6 @@ Result<void> Nginx::install(const SiteName& site, const std::string& text) {
   TRY(mark_host());
   TRY(write_upstream()); // another NGINX may have been installed since
   if (text.empty()) {
-    forget_facts(site);
     TRY(m_disk.remove(path));
     TRY(write_ready(site, text));
     TRY(keep_status_page(m_disk, m_paths, site, text));
@@ -324,39 +323,39 @@ std::string Nginx::file_with_name(const SiteName& site, std::string_view host_na
   return {};
 }
 
-std::shared_ptr<const TextFacts> Nginx::facts_of(const SiteName& site, const std::string& text) {
+TextFacts facts_of_text(std::string_view text) {
+  return {served_names(text), serves_tls(text)};
+}
+
+std::shared_ptr<const TextFacts> Nginx::facts_of(const std::string& text) {
   const std::scoped_lock lock(m_facts_mutex);
-  auto& [last, facts] = m_facts[site.str()];
-  if (!facts || last != text) {
-    facts = std::make_shared<TextFacts>(served_names(text), serves_tls(text));
-    last = text;
+  if (!m_facts || m_facts_text != text) {
+    m_facts = std::make_shared<TextFacts>(facts_of_text(text));
+    m_facts_text = text;
   }
-  return facts;
+  return m_facts;
 }
 
-void Nginx::forget_facts(const SiteName& site) {
-  const std::scoped_lock lock(m_facts_mutex);
-  m_facts.erase(site.str());
-}
-
-std::vector<os::Probe> Nginx::questions_by_name(const SiteName& site, const std::string& text) {
+std::vector<os::Probe> questions_by_name(const TextFacts& facts) {
   std::vector<os::Probe> questions;
-  const auto facts = facts_of(site, text);
-  for (const auto& [name, port] : facts->names)
-    questions.push_back(
-        {.port = port, .path = "/.chillbox/site", .host = name, .timeout = os::Millis{2'000}});
+  for (const auto& [name, port] : facts.names)
+    questions.push_back({.port = port,
+        .path = "/.chillbox/site",
+        .host = name,
+        .timeout = os::Millis{2'000},
+        .shared = true});
   return questions;
 }
 
 Result<void> Nginx::ask_by_name(const SiteName& site, const std::string& text) {
-  return check_by_name(site, text, os::probe_all(questions_by_name(site, text)));
+  const auto facts = facts_of(text);
+  return check_by_name(site, *facts, os::probe_all(questions_by_name(*facts)));
 }
 
-Result<void> Nginx::check_by_name(const SiteName& site, const std::string& text,
+Result<void> Nginx::check_by_name(const SiteName& site, const TextFacts& facts,
     std::span<const Result<os::ProbeAnswer>> answers) {
-  const auto facts = facts_of(site, text);
   for (size_t i = 0; i < answers.size(); ++i) {
-    const auto& [name, port] = facts->names[i];
+    const auto& [name, port] = facts.names[i];
     const auto& answer = answers[i];
     if (answer && answer->status == 200 && answer->body == site.str())
       continue;

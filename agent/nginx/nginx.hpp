@@ -172,6 +172,9 @@ struct TextFacts {
   std::vector<ServedName> names;
   bool tls = false;
 };
+TextFacts facts_of_text(std::string_view text);
+// By each of its names; check_by_name() judges the answers.
+std::vector<os::Probe> questions_by_name(const TextFacts& facts);
 
 class Nginx {
 public:
@@ -190,13 +193,11 @@ public:
   // After a reload: each name of the text is asked for, and its own server must answer. unhealthy:
   // who does instead.
   Result<void> ask_by_name(const SiteName& site, const std::string& text);
-  // The same in two parts, for many sites at once.
-  std::vector<os::Probe> questions_by_name(const SiteName& site, const std::string& text);
-  Result<void> check_by_name(const SiteName& site, const std::string& text,
+  // The same of answers to questions_by_name(), for many sites at once.
+  Result<void> check_by_name(const SiteName& site, const TextFacts& facts,
       std::span<const Result<os::ProbeAnswer>> answers);
-  // What a text of a site says. The last one asked about is kept, so that `status` does not parse
-  // the text of each site every time.
-  std::shared_ptr<const TextFacts> facts_of(const SiteName& site, const std::string& text);
+  // facts_of_text(), and the last text is not read again: a job asks for it with each health check.
+  std::shared_ptr<const TextFacts> facts_of(const std::string& text);
   // The site's logs are for root and NGINX, not for other sites. Also where they were readable
   // before.
   Result<void> guard_logs(const SiteName& site);
@@ -265,8 +266,9 @@ private:
   std::vector<std::string> m_not_balanced;
   std::shared_ptr<std::vector<Directive>> m_first_look; // until install_host() takes it
   os::Millis m_first_at{};
-  // By site: its text, and what that says.
-  std::map<std::string, std::pair<std::string, std::shared_ptr<const TextFacts>>> m_facts;
+  // The last one, and what it says.
+  std::string m_facts_text;
+  std::shared_ptr<const TextFacts> m_facts;
   std::string m_directory; // once found
   std::string m_binary;    // path and time of the binary that m_build is of
   Build m_build;

@@ -13,6 +13,8 @@
 #include <array>
 #include <cerrno>
 #include <deque>
+#include <map>
+#include <memory>
 #include <optional>
 #include <poll.h>
 
@@ -57,14 +59,21 @@ std::string_view header(std::string_view head, std::string_view name) {
   return {};
 }
 
-// The headers' end, and with a Content-Length the body's: a server that keeps the connection open
-// shall not cost us the whole deadline.
-bool is_whole(std::string_view bytes) {
+// Of the first answer in these bytes. size: of its head and, with a Content-Length, its body: a
+// server that keeps the connection open shall not cost us the whole deadline.
+struct Extent {
+  bool head = false, length = false; // these were read
+  std::optional<size_t> size;        // and all of it was
+};
+Extent extent_of(std::string_view bytes) {
   const auto end = bytes.find("\r\n\r\n");
   if (end == std::string_view::npos)
-    return false;
+    return {};
   const auto length = parse_u64(header(bytes.substr(0, end), "content-length"));
-  return length && bytes.size() - end - 4 >= *length;
+  const bool whole = length && bytes.size() - end - 4 >= *length;
+  return {.head = true,
+      .length = length.has_value(),
+      .size = whole ? std::optional(end + 4 + static_cast<size_t>(*length)) : std::nullopt};
 }
 
 Result<ProbeAnswer> parse_answer(std::string_view bytes) {
@@ -88,21 +97,38 @@ std::string forwarded(const Probe& p) {
       "\r\nX-Forwarded-Host: ", p.host, "\r\n");
 }
 
-// One request on its way: it never blocks, and its owner waits for what it waits for.
+std::string request_text(const Probe& p, bool last) {
+  return cat("GET ", p.path, " HTTP/1.0\r\nHost: ", p.host, "\r\nUser-Agent: chillbox\r\n",
+      forwarded(p), last ? "Connection: close\r\n\r\n" : "Connection: keep-alive\r\n\r\n");
+}
+
+bool can_be_sent(const Probe& p) {
+  return p.path.starts_with('/') && is_plain(p.path) && is_plain(p.host);
+}
+
+// Probes, and where each one's answer goes.
+struct Questions {
+  std::span<const Probe> probes;
+  std::vector<std::optional<Result<ProbeAnswer>>> answers;
+  void answer(size_t i, Result<ProbeAnswer> text) {
+    answers[i] = text ? std::move(text)
+                      : Result<ProbeAnswer>(within(place_of(probes[i]), std::move(text).error()));
+  }
+};
+
+// One connection, and what is asked on it: one question, or several that share it. It never blocks,
+// and its owner waits for what it waits for.
 class Exchange {
 public:
-  Exchange(const Probe& probe, Millis now) : m_probe(probe), m_deadline(now + probe.timeout) {
-    if (!probe.path.starts_with('/') || !is_plain(probe.path) || !is_plain(probe.host)) {
-      end(fail(Code::invalid,
-          cat("'", printable(probe.path, 80), "' is not a path that can be requested")));
-      return;
-    }
-    m_request = cat("GET ", probe.path, " HTTP/1.0\r\nHost: ", probe.host,
-        "\r\nUser-Agent: chillbox\r\n", forwarded(probe), "Connection: close\r\n\r\n");
+  Exchange(Questions& questions, std::vector<size_t> asked, Millis now)
+      : m_questions(questions), m_asked(std::move(asked)), m_deadline(now + probe().timeout) {
+    for (const size_t i : m_asked)
+      m_request += request_text(questions.probes[i], i == m_asked.back());
     go_on(now);
   }
-  bool is_over() const { return m_answer.has_value(); }
-  Result<ProbeAnswer> take() { return std::move(*m_answer); }
+  bool is_over() const { return m_over; }
+  // Those that share it and were not answered: they are asked alone.
+  std::span<const size_t> left() const { return std::span(m_asked).subspan(m_next); }
   // Without a descriptor it is tried again after k_again.
   pollfd waits_for() const {
     return {m_fd.get(), static_cast<short>(m_sent ? POLLIN : POLLOUT), 0};
@@ -114,22 +140,34 @@ public:
   void go_on(Millis now) {
     if ((m_fd || connect()) && (m_sent || send()))
       receive();
-    if (!is_over() && now >= m_deadline)
-      end(late());
+    if (!m_over && now >= m_deadline)
+      while (m_next < m_asked.size())
+        end(late());
   }
 
 private:
   static constexpr Millis k_again{5}; // room in the queue of a listener is no event
 
+  const Probe& probe() const { return m_questions.probes[m_asked[m_next]]; }
+  bool is_shared() const { return m_asked.size() > 1; }
   void end(Result<ProbeAnswer> answer) {
-    m_answer = answer ? std::move(answer)
-                      : Result<ProbeAnswer>(within(place_of(m_probe), std::move(answer).error()));
+    m_questions.answer(m_asked[m_next], std::move(answer));
+    if (++m_next == m_asked.size())
+      close();
+  }
+  void close() {
+    m_over = true;
     m_fd.reset();
+  }
+  void failed(Error error) {
+    if (is_shared())
+      return close();
+    end(std::unexpected(std::move(error)));
   }
   std::unexpected<Error> late() const {
     if (!m_fd) // the listener's queue is full
       return fail(Code::unreachable,
-          cat("connect to ", m_probe.socket, ": no answer within ", m_probe.timeout.count(),
+          cat("connect to ", probe().socket, ": no answer within ", probe().timeout.count(),
               " ms"));
     return fail(Code::timed_out,
         !m_sent               ? "connect: no answer"
@@ -137,12 +175,12 @@ private:
                               : "the answer does not end");
   }
   bool connect() {
-    auto fd = m_probe.socket.empty() ? try_connect_loopback(m_probe.port)
-                                     : try_connect_unix(m_probe.socket);
+    auto fd = probe().socket.empty() ? try_connect_loopback(probe().port)
+                                     : try_connect_unix(probe().socket);
     if (fd)
       m_fd = std::move(*fd);
     else if (fd.error().code != Code::busy)
-      end(std::unexpected(std::move(fd).error()));
+      failed(std::move(fd).error());
     return m_fd.get() >= 0;
   }
   bool send() {
@@ -155,9 +193,9 @@ private:
     if (n < 0 && error == 0 && (errno == EAGAIN || errno == EINTR || errno == ENOTCONN))
       return false;
     if (n < 0) {
-      const Error failed =
+      const Error why =
           fail_errno(error != 0 ? "connect" : "write", error != 0 ? error : errno).error();
-      end(fail(Code::unreachable, failed.message));
+      failed(fail(Code::unreachable, why.message).error());
       return false;
     }
     m_request.erase(0, static_cast<size_t>(n));
@@ -165,7 +203,7 @@ private:
   }
   void receive() {
     std::array<char, 8192> buffer;
-    while (m_bytes.size() < k_max_answer && !is_whole(m_bytes)) {
+    for (take(); !m_over; take()) {
       const ssize_t n = ::recv(m_fd.get(), buffer.data(),
           std::min(buffer.size(), k_max_answer - m_bytes.size()), MSG_DONTWAIT);
       if (n < 0 && errno == EINTR)
@@ -173,27 +211,41 @@ private:
       if (n < 0 && errno == EAGAIN)
         return;
       if (n < 0)
-        return end(fail(Code::unreachable, fail_errno("read", errno).error().message));
-      if (n == 0)
-        break;
+        return failed(fail(Code::unreachable, fail_errno("read", errno).error().message).error());
+      m_closed = n == 0;
       m_bytes.append(buffer.data(), static_cast<size_t>(n));
     }
-    end(parse_answer(m_bytes));
+  }
+  // The answers that were read. A shared connection has as many as say their length.
+  void take() {
+    while (!m_over) {
+      const auto [head, length, size] = extent_of(m_bytes);
+      const bool no_more = m_closed || m_bytes.size() >= k_max_answer;
+      if (!size && !no_more && !(is_shared() && head && !length))
+        return;
+      const size_t read = size.value_or(m_bytes.size());
+      auto answer = parse_answer(std::string_view(m_bytes).substr(0, read));
+      if (is_shared() && (!size || !answer))
+        return close();
+      m_bytes.erase(0, read);
+      end(std::move(answer));
+    }
   }
 
-  const Probe& m_probe;
+  Questions& m_questions;
+  std::vector<size_t> m_asked;
+  size_t m_next = 0; // of those, the first without an answer
   Millis m_deadline;
   Fd m_fd;
   std::string m_request, m_bytes;
-  bool m_sent = false;
-  std::optional<Result<ProbeAnswer>> m_answer;
+  bool m_sent = false, m_closed = false, m_over = false;
 };
 
 // Until one of them can go on, or is late.
-void wait_for_any(std::span<Exchange*> open, const Clock& clock) {
+void wait_for_any(std::span<const std::unique_ptr<Exchange>> open, const Clock& clock) {
   std::vector<pollfd> fds;
   Millis wait{INT32_MAX};
-  for (const Exchange* exchange : open) {
+  for (const auto& exchange : open) {
     fds.push_back(exchange->waits_for());
     wait = std::min(wait, exchange->wait(clock.mono()));
   }
@@ -204,25 +256,53 @@ void wait_for_any(std::span<Exchange*> open, const Clock& clock) {
       open[i]->go_on(now);
 }
 
+// What is asked on one connection each: those of a port that share one first, as they take as long
+// as all of theirs.
+std::deque<std::vector<size_t>> connections(Questions& questions) {
+  std::map<uint16_t, std::vector<size_t>> shared;
+  std::deque<std::vector<size_t>> all;
+  for (size_t i = 0; i < questions.probes.size(); ++i) {
+    const Probe& p = questions.probes[i];
+    if (!can_be_sent(p))
+      questions.answer(i,
+          fail(Code::invalid,
+              cat("'", printable(p.path, 80), "' is not a path that can be requested")));
+    else if (p.shared && p.socket.empty())
+      shared[p.port].push_back(i);
+    else
+      all.push_back({i});
+  }
+  for (auto& [port, together] : shared)
+    all.push_front(std::move(together));
+  return all;
+}
+
 } // namespace
 
 std::vector<Result<ProbeAnswer>> probe_all(std::span<const Probe> requests) {
   const Clock& clock = real_clock();
-  std::deque<Exchange> all; // they stay where they are
-  std::vector<Exchange*> open;
-  do {
-    while (open.size() < k_probes_at_once && all.size() < requests.size()) {
-      open.push_back(&all.emplace_back(requests[all.size()], clock.mono()));
-      if (open.back()->is_over())
-        open.pop_back();
+  Questions questions{requests, {}};
+  questions.answers.resize(requests.size());
+  auto waiting = connections(questions);
+  std::vector<std::unique_ptr<Exchange>> open;
+  while (!open.empty() || !waiting.empty()) {
+    while (open.size() < k_probes_at_once && !waiting.empty()) {
+      open.push_back(
+          std::make_unique<Exchange>(questions, std::move(waiting.front()), clock.mono()));
+      waiting.pop_front();
     }
-    if (!open.empty())
+    if (std::ranges::none_of(open, &Exchange::is_over))
       wait_for_any(open, clock);
-    std::erase_if(open, [](const Exchange* exchange) { return exchange->is_over(); });
-  } while (!open.empty() || all.size() < requests.size());
+    std::erase_if(open, [&](const auto& exchange) {
+      if (exchange->is_over())
+        for (const size_t i : exchange->left())
+          waiting.push_back({i});
+      return exchange->is_over();
+    });
+  }
   std::vector<Result<ProbeAnswer>> answers;
-  for (Exchange& exchange : all)
-    answers.push_back(exchange.take());
+  for (auto& answer : questions.answers)
+    answers.push_back(std::move(*answer));
   return answers;
 }
 

@@ -26,6 +26,9 @@ struct Probe {
   // not said.
   std::string scheme = "";
   Millis timeout{5'000};
+  // Of a server that keeps connections, as NGINX does: probe_all asks all such questions of a port
+  // on one connection, one behind the other. What is not answered there is asked alone.
+  bool shared = false;
 };
 struct ProbeAnswer {
   int status = 0;

@@ -182,8 +182,7 @@ Result<Shared> shared_by_sites(HostContext& host, KnownReleases& known) {
   return shared;
 }
 
-Result<SiteFacts> site_of(
-    HostContext& host, Shared& shared, const store::SiteRow& row, const store::Release* release) {
+Result<SiteFacts> site_of(HostContext& host, Shared& shared, const store::SiteRow& row) {
   SiteFacts site(row.site);
   site.stopped = row.stopped;
   site.counts = counted(host, row);
@@ -194,18 +193,19 @@ Result<SiteFacts> site_of(
   if (row.live.empty())
     return site;
   site.state = row.stopped ? SiteState::stopped : SiteState::live;
-  if (release == nullptr)
+  const auto release = TRY(shared.known.live_row(host, row));
+  if (!release)
     return site;
   site.version = release->version;
   site.release = release->id;
   site.live_ms = release->live_ms;
-  const auto loaded = shared.known.load(host, *release, shared.seen);
+  const auto loaded = shared.known.load(host, row, shared.seen);
   if (!loaded) {
     site.state = loaded.error().code == Code::sealed ? SiteState::sealed : SiteState::degraded;
     site.waiting = loaded.error().message;
     return site;
   }
-  add_services(host, *loaded, row, shared, site);
+  add_services(host, **loaded, row, shared, site);
   return site;
 }
 
@@ -232,26 +232,7 @@ FactBook::FactBook(HostContext& host, KnownReleases& known, FactSources sources)
     : m_host(host), m_known(known), m_sources(std::move(sources)),
       m_started_ms(host.clock.wall_ms()) {}
 
-// nullptr: nothing is live.
-Result<const store::Release*> FactBook::live_release(const store::SiteRow& row) {
-  if (row.live.empty())
-    return nullptr;
-  auto known = m_live.find(row.site.str());
-  if (known == m_live.end() || known->second.id != row.live) {
-    auto release = TRY(m_host.store.release(row.site, row.live));
-    if (!release)
-      return nullptr;
-    release->nginx.clear();
-    known = m_live.insert_or_assign(row.site.str(), std::move(*release)).first;
-  }
-  return &known->second;
-}
-
 Result<Facts> FactBook::look() {
-  if (const uint64_t changed = m_host.store.sites_changed(); changed != m_live_of) {
-    m_live.clear();
-    m_live_of = changed;
-  }
   Facts f;
   f.time_ms = m_host.clock.wall_ms();
   f.machine = machine_of(m_host);
@@ -265,7 +246,7 @@ Result<Facts> FactBook::look() {
   m_known.keep_only(rows);
   Shared shared = TRY(shared_by_sites(m_host, m_known));
   for (const auto& row : rows)
-    f.sites.push_back(TRY(site_of(m_host, shared, row, TRY(live_release(row)))));
+    f.sites.push_back(TRY(site_of(m_host, shared, row)));
   return f;
 }
 

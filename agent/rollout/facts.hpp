@@ -108,17 +108,12 @@ public:
 
 private:
   Result<Facts> look();
-  Result<const store::Release*> live_release(const store::SiteRow& row);
   HostContext& m_host;
   KnownReleases& m_known;
   FactSources m_sources;
   int64_t m_started_ms;
   std::mutex m_mutex; // who comes while another looks gets what that one finds
   std::shared_ptr<const Facts> m_last;
-  // Rows of what is live, as they were at this count of store().sites_changed(): each has an NGINX
-  // text of many pages.
-  std::map<std::string, store::Release> m_live;
-  uint64_t m_live_of = 0;
   os::Millis m_last_at{};
 };
 

@@ -29,7 +29,7 @@ bool crashed(HostContext& host, const openrc::SlotName& name) {
 // Whether visitors may come by TLS: to NGINX itself, or to a proxy before it.
 bool has_tls(const HostContext& host, const LoadedRelease& release) {
   return !host.config.trusted_proxies.empty() ||
-      host.nginx.facts_of(release.site.slug, release.row.nginx)->tls ||
+      (release.text ? release.text : host.nginx.facts_of(release.row.nginx))->tls ||
       host.nginx.has_certificate(release.site.slug.str());
 }
 

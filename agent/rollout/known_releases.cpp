@@ -1,7 +1,7 @@
 #include "rollout/known_releases.hpp"
 
 #include "base/text.hpp"
-#include "rollout/tmpfs_release.hpp"
+#include "rollout/ports.hpp"
 
 #include <sys/stat.h>
 
@@ -56,34 +56,49 @@ std::vector<KnownReleases::File> KnownReleases::files_of(
   return files;
 }
 
-std::optional<LoadedRelease> KnownReleases::recall(const store::Release& row, Seen& seen) {
+// By what the store has now.
+Result<KnownReleases::Known> KnownReleases::known(HostContext& host, const store::SiteRow& site) {
   const std::scoped_lock lock(m_mutex);
-  const auto found = m_known.find(row.site.str());
-  if (found == m_known.end() || found->second.release != row.id ||
-      !std::ranges::all_of(
-          found->second.files, [&](const File& file) { return file.is_same(seen); }))
-    return std::nullopt;
-  LoadedRelease release(row);
-  release.site = found->second.site;
-  release.services = found->second.services;
-  release.user = found->second.user;
-  return release;
+  Known& known = m_known[site.site.str()];
+  const uint64_t written = host.store.releases_written(site.site);
+  if (known.row && known.live == site.live && known.ports == site.ports && known.written == written)
+    return known;
+  known = {.live = site.live, .ports = site.ports, .written = written};
+  auto row = TRY(rollout::live_row(host, site));
+  if (!row)
+    return known;
+  known.text = std::make_shared<const nginx::TextFacts>(nginx::facts_of_text(row->nginx));
+  row->nginx = {};
+  known.row = std::make_shared<const store::Release>(std::move(*row));
+  return known;
 }
 
-Result<LoadedRelease> KnownReleases::load(HostContext& host, store::Release row, Seen& seen) {
-  if (needs_rebuild(host, row))
-    return rollout::load(host, std::move(row)); // which says why
-  if (auto known = recall(row, seen))
-    return std::move(*known);
-  auto loaded = TRY(rollout::load(host, std::move(row)));
-  Known known{loaded.row.id, files_of(host, loaded), loaded.site, loaded.services, loaded.user};
+Result<std::shared_ptr<const store::Release>> KnownReleases::live_row(
+    HostContext& host, const store::SiteRow& site) {
+  return TRY(known(host, site)).row;
+}
+
+Result<std::shared_ptr<const LoadedRelease>> KnownReleases::load(
+    HostContext& host, const store::SiteRow& site, Seen& seen) {
+  auto known = TRY(this->known(host, site));
+  if (known.release &&
+      std::ranges::all_of(known.files, [&](const File& file) { return file.is_same(seen); }))
+    return known.release;
+  auto loaded = TRY(rollout::load(host, *known.row)); // or says why its files are gone
+  loaded.text = known.text;
+  for (auto& p : loaded.services)
+    p.port = port_of(site, p.service.name, loaded.row.slot).value_or(0);
+  known.files = files_of(host, loaded);
+  known.release = std::make_shared<const LoadedRelease>(std::move(loaded));
   const int64_t now = os::real_clock().wall_ms() * 1'000'000;
   const std::scoped_lock lock(m_mutex);
-  if (std::ranges::all_of(known.files, [&](const File& file) { return file.is_settled(now); }))
-    m_known.insert_or_assign(loaded.row.site.str(), std::move(known));
-  else
-    m_known.erase(loaded.row.site.str());
-  return loaded;
+  Known& kept = m_known[site.site.str()];
+  const auto is_settled = [&](const File& file) { return file.is_settled(now); };
+  if (kept.row == known.row && std::ranges::all_of(known.files, is_settled)) {
+    kept.files = std::move(known.files);
+    kept.release = known.release;
+  }
+  return known.release;
 }
 
 void KnownReleases::keep_only(std::span<const store::SiteRow> sites) {

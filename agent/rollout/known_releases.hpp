@@ -1,5 +1,5 @@
-// Live releases as they were last read, for `status`, which asks for all of them again and again. A
-// job reads what it acts on anew.
+// Live releases as they were last read, for `status` and metrics, which ask for all of them again
+// and again. A job reads what it acts on each time.
 #pragma once
 
 #include "os/port.hpp"
@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -29,10 +30,16 @@ public:
     std::map<std::string, Stamp> files; // that they share
     std::optional<os::Listeners> listeners;
   };
-  // As load(), and as fresh: what is kept counts while the site file, the kinds of the release's
-  // services and the lists of users are the very files that were read, by device, inode, size and
-  // times.
-  Result<LoadedRelease> load(HostContext& host, store::Release row, Seen& seen);
+  // The row of what is live, without its NGINX text, as long as the store has it so; nullptr:
+  // nothing is.
+  Result<std::shared_ptr<const store::Release>> live_row(
+      HostContext& host, const store::SiteRow& site);
+  // What is live, as load() has it, with its ports and without its NGINX text, and as fresh: what
+  // is kept counts while the site's rows are those of which it was made, and the site file, the
+  // kinds of the release's services and the lists of users are the very files that were read, by
+  // device, inode, size and times. live_row() is not nullptr.
+  Result<std::shared_ptr<const LoadedRelease>> load(
+      HostContext& host, const store::SiteRow& site, Seen& seen);
   // Forgets every other site.
   void keep_only(std::span<const store::SiteRow> sites);
 
@@ -45,14 +52,15 @@ private:
     bool is_settled(int64_t now_ns) const;
   };
   struct Known {
-    std::string release;
+    std::string live, ports; // of the site's row
+    uint64_t written = 0;    // store().releases_written()
+    std::shared_ptr<const store::Release> row;
+    std::shared_ptr<const nginx::TextFacts> text;
     std::vector<File> files;
-    config::Site site;
-    std::vector<PlannedService> services;
-    os::User user;
+    std::shared_ptr<const LoadedRelease> release; // nullptr: to be read
   };
   static std::vector<File> files_of(const HostContext& host, const LoadedRelease& release);
-  std::optional<LoadedRelease> recall(const store::Release& row, Seen& seen);
+  Result<Known> known(HostContext& host, const store::SiteRow& site);
 
   std::mutex m_mutex;
   std::map<std::string, Known> m_known; // by site

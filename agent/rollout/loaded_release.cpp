@@ -115,8 +115,10 @@ bool uses_secrets(const config::Site& site) {
 }
 
 std::vector<std::string> missing_secrets(HostContext& host, const config::Site& site) {
-  const auto loaded = secrets::loaded_files(host.paths, site.slug);
   std::vector<std::string> missing;
+  if (!uses_secrets(site))
+    return missing;
+  const auto loaded = secrets::loaded_files(host.paths, site.slug);
   for (const auto& service : site.services)
     for (auto& file : secret_files(service))
       if (std::ranges::find(loaded, file) == loaded.end() &&

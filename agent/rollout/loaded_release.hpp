@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,7 @@ struct LoadedRelease {
   config::Site site;
   std::vector<PlannedService> services;
   os::User user;
+  std::shared_ptr<const nginx::TextFacts> text = nullptr; // of row.nginx, where that is left out
   // Where it is, or will be, installed.
   std::string dir(const os::Paths& paths) const;
 };

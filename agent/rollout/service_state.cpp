@@ -41,14 +41,13 @@ ServiceLook look_at_service(HostContext& host, const LoadedRelease& release,
                           : "it was just started again",
         ": see `chillboxctl logs ", row.site.str(), "/", p.service.name.str(), "`");
   }
-  const auto port = port_of(row, p.service.name, release.row.slot);
-  if (!port || row.stopped)
+  if (p.port == 0 || row.stopped)
     return seen;
   if (!once.listeners)
     once.listeners = os::Listeners::read();
-  if (const auto stranger = stranger_at(host, *port, first, *once.listeners)) {
+  if (const auto stranger = stranger_at(host, p.port, first, *once.listeners)) {
     seen.state = ServiceState::displaced;
-    seen.trouble = cat(who, ": on its port ", *port, " listens ", os::describe(*stranger),
+    seen.trouble = cat(who, ": on its port ", p.port, " listens ", os::describe(*stranger),
         ", which is none of its processes: end that one");
   }
   return seen;

@@ -7,6 +7,7 @@
 #include "rollout/secret_set.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace chillbox::rollout {
 namespace {
@@ -26,11 +27,12 @@ std::unexpected<Error> withdrawn_by(const store::Withdrawn& withdrawn) {
 
 } // namespace
 
-Result<void> check_signer(HostContext& host, const SiteName& site, const std::string& signer,
-    const std::string& fingerprint) {
+namespace {
+
+Result<void> check_signer(const artifact::TrustedKeys& trusted, const SiteName& site,
+    const std::string& signer, const std::string& fingerprint) {
   if (signer.empty())
     return {}; // from before signers were recorded
-  const auto trusted = artifact::read_trusted_keys(host.paths.trusted());
   bool known = false;
   for (const auto& key : trusted.keys) {
     if (!is_same(key, signer, fingerprint))
@@ -46,18 +48,19 @@ Result<void> check_signer(HostContext& host, const SiteName& site, const std::st
 }
 
 Result<void> check_withdrawn(
-    HostContext& host, const SiteName& site, const std::string& sha256, uint64_t serial) {
-  for (const auto& withdrawn : TRY(host.store.withdrawn(site)))
+    std::span<const store::Withdrawn> all, const std::string& sha256, uint64_t serial) {
+  for (const auto& withdrawn : all)
     if (withdrawn.sha256 == sha256 || (serial != 0 && withdrawn.serial == serial))
       return withdrawn_by(withdrawn);
   return {};
 }
 
-Result<void> check_release(HostContext& host, const store::Release& release) {
-  TRY(check_withdrawn(host, release.site, release.sha256, 0));
+Result<void> check_release(const artifact::TrustedKeys& trusted,
+    std::span<const store::Withdrawn> withdrawn, const store::Release& release) {
+  TRY(check_withdrawn(withdrawn, release.sha256, 0));
   if (!release.kept_by.empty())
     return {};
-  const auto signer = check_signer(host, release.site, release.signer, release.signer_key);
+  const auto signer = check_signer(trusted, release.site, release.signer, release.signer_key);
   if (signer || signer.error().code != Code::denied)
     return signer;
   return fail(Code::denied,
@@ -66,31 +69,79 @@ Result<void> check_release(HostContext& host, const store::Release& release) {
           release.site.str(), "`"));
 }
 
+// Of one that nobody remembers only the digest is known.
+Result<void> check_set(
+    const artifact::TrustedKeys& trusted, uint64_t floor, const store::SecretSet& set) {
+  if (floor > 0 && set.serial <= floor)
+    return fail(Code::denied,
+        cat("the secret set with the serial ", set.serial, " was withdrawn, with all up to ", floor,
+            ": deploy a newer one"));
+  if (!set.kept_by.empty())
+    return {};
+  const auto signer = check_signer(trusted, set.site, set.signer, set.signer_key);
+  if (signer || signer.error().code != Code::denied)
+    return signer;
+  return fail(Code::denied,
+      cat("the secret set with the serial ", set.serial,
+          " is not used again: ", signer.error().message,
+          ": deploy one that a trusted key signed, or keep it if it is yours: `chillboxctl trust keep ",
+          set.site.str(), "`"));
+}
+
+artifact::TrustedKeys trusted_by(const HostContext& host) {
+  return artifact::read_trusted_keys(host.paths.trusted());
+}
+
+} // namespace
+
+Result<void> check_signer(HostContext& host, const SiteName& site, const std::string& signer,
+    const std::string& fingerprint) {
+  return check_signer(trusted_by(host), site, signer, fingerprint);
+}
+
+Result<void> check_withdrawn(
+    HostContext& host, const SiteName& site, const std::string& sha256, uint64_t serial) {
+  return check_withdrawn(TRY(host.store.withdrawn(site)), sha256, serial);
+}
+
+Result<void> check_release(HostContext& host, const store::Release& release) {
+  return check_release(trusted_by(host), TRY(host.store.withdrawn(release.site)), release);
+}
+
 Result<void> check_set(HostContext& host, const SiteName& site, const std::string& sha256) {
   if (sha256.empty())
     return {};
   const auto set = TRY(host.store.used_set(site, sha256));
-  const uint64_t floor = TRY(host.store.serial(site, k_secrets_floor));
-  if (floor > 0 && (!set || set->serial <= floor))
-    return fail(Code::denied,
-        cat("the secret set with the serial ", set ? set->serial : 0,
-            " was withdrawn, with all up to ", floor, ": deploy a newer one"));
-  if (!set || !set->kept_by.empty())
-    return {};
-  const auto signer = check_signer(host, site, set->signer, set->signer_key);
-  if (signer || signer.error().code != Code::denied)
-    return signer;
-  return fail(Code::denied,
-      cat("the secret set with the serial ", set->serial,
-          " is not used again: ", signer.error().message,
-          ": deploy one that a trusted key signed, or keep it if it is yours: `chillboxctl trust keep ",
-          site.str(), "`"));
+  return check_set(trusted_by(host), TRY(host.store.serial(site, k_secrets_floor)),
+      set.value_or(store::SecretSet{.site = site, .sha256 = sha256}));
 }
 
 Result<void> check_live(HostContext& host, const store::Release& live) {
   TRY(check_release(host, live));
   const auto set = TRY(host.store.secret_set(live.site));
   return set ? check_set(host, live.site, set->sha256) : Result<void>{};
+}
+
+Result<Trust> Trust::read(HostContext& host) {
+  Trust now{.keys = trusted_by(host)};
+  for (auto& one : TRY(host.store.withdrawn()))
+    now.withdrawn[one.site.str()].push_back(std::move(one));
+  for (auto& set : TRY(host.store.sets_in_use()))
+    now.sets.emplace(set.site.str(), std::move(set));
+  now.floors = TRY(host.store.serials(k_secrets_floor));
+  return now;
+}
+
+Result<void> Trust::check_live(const store::Release& live) const {
+  const std::string site = live.site.str();
+  const auto out = withdrawn.find(site);
+  TRY(check_release(keys,
+      out == withdrawn.end() ? std::span<const store::Withdrawn>{} : std::span(out->second), live));
+  const auto set = sets.find(site);
+  const auto floor = floors.find(site);
+  return set == sets.end() || set->second.sha256.empty()
+      ? Result<void>{}
+      : check_set(keys, floor == floors.end() ? 0 : floor->second, set->second);
 }
 
 Result<std::vector<SignedUse>> uses_of_key(

@@ -5,8 +5,11 @@
 // keep`), and withdraw a release or old secret sets for ever.
 #pragma once
 
+#include "artifact/trusted_keys.hpp"
 #include "rollout/host_context.hpp"
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +22,15 @@ Result<void> check_set(
     HostContext& host, const SiteName& site, const std::string& sha256); // a secret set; "" is good
 Result<void> check_live(
     HostContext& host, const store::Release& live); // the release and the set that the site uses
+// The same of every site of the host, for which keys and rows are read once.
+struct Trust {
+  artifact::TrustedKeys keys;
+  std::map<std::string, std::vector<store::Withdrawn>> withdrawn = {}; // by site
+  std::map<std::string, store::SecretSet> sets = {};                   // in use
+  std::map<std::string, uint64_t> floors = {};
+  static Result<Trust> read(HostContext& host);
+  Result<void> check_live(const store::Release& live) const;
+};
 // denied: an artifact of this digest, or a release with this serial, was withdrawn. The serial 0 is
 // nobody's.
 Result<void> check_withdrawn(

@@ -112,6 +112,12 @@ Result<SecretSet> read_used_set(const Db& db, Stmt& row) {
       .kept_by = row.text(5)};
 }
 
+Result<Withdrawn> read_withdrawn(const Db& db, Stmt& row) {
+  SiteName site = TRY(site_in(db, row, 0));
+  return Withdrawn{
+      std::move(site), row.text(1), row.text(2), row.u64(3), row.text(4), row.text(5), row.i64(6)};
+}
+
 Result<uint64_t> count_up(Db& db, const SiteName& site, std::string_view what) {
   const auto number = TRY(db.one<uint64_t>(
       "INSERT INTO counters VALUES(?1, ?2, 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
@@ -136,6 +142,7 @@ Result<uint64_t> Store::next_number(const SiteName& site, const std::string& wha
 Result<void> Store::put_release(const Release& release) {
   const std::scoped_lock lock(m_state->mutex);
   const Relaxed relaxed(m_state->db);
+  ++m_state->releases_written[release.site.str()];
   return write_release(m_state->db, release);
 }
 
@@ -206,6 +213,11 @@ Result<void> Store::forget_old_releases(const SiteName& site) {
       site.str());
 }
 
+uint64_t Store::releases_written(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->releases_written[site.str()];
+}
+
 uint64_t Store::sites_changed() const {
   return m_state->sites_changed;
 }
@@ -233,6 +245,7 @@ Result<std::vector<SiteRow>> Store::sites() {
 Result<void> Store::delete_site(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   ++m_state->sites_changed;
+  ++m_state->releases_written[site.str()];
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
   TRY(db.run("DELETE FROM releases WHERE site = ?1", site.str()));
@@ -251,6 +264,7 @@ Result<void> Store::commit_live(
     const SiteName& site, const Release& release, bool old_failed, int64_t now_ms) {
   const std::scoped_lock lock(m_state->mutex);
   ++m_state->sites_changed;
+  ++m_state->releases_written[site.str()];
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
   SiteRow row =
@@ -308,6 +322,15 @@ Result<uint64_t> Store::serial(const SiteName& site, const std::string& what) {
   return value.value_or(0);
 }
 
+Result<std::map<std::string, uint64_t>> Store::serials(const std::string& what) {
+  const std::scoped_lock lock(m_state->mutex);
+  Stmt row = TRY(m_state->db.query("SELECT site, value FROM counters WHERE what = ?1", what));
+  std::map<std::string, uint64_t> all;
+  while (TRY(row.row()))
+    all.emplace(row.text(0), row.u64(1));
+  return all;
+}
+
 Result<void> Store::raise_serial(const SiteName& site, const std::string& what, uint64_t serial) {
   const std::scoped_lock lock(m_state->mutex);
   return raise(m_state->db, site, what, serial);
@@ -356,6 +379,15 @@ Result<std::vector<SecretSet>> Store::used_sets(const SiteName& site) {
       [&](Stmt& row) { return read_used_set(db, row); }, site.str());
 }
 
+Result<std::vector<SecretSet>> Store::sets_in_use() {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.all<SecretSet>(
+      "SELECT s.site, s.sha256, u.serial, u.signer, u.signer_key, u.kept_by FROM secret_sets s"
+      " LEFT JOIN used_sets u ON u.site = s.site AND u.sha256 = s.sha256",
+      [&](Stmt& row) { return read_used_set(db, row); });
+}
+
 Result<void> Store::put_used_set(const SecretSet& set) {
   const std::scoped_lock lock(m_state->mutex);
   return write_used_set(m_state->db, set);
@@ -377,13 +409,18 @@ Result<void> Store::withdraw(const Withdrawn& w) {
 
 Result<std::vector<Withdrawn>> Store::withdrawn(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
-  return m_state->db.all<Withdrawn>(
-      "SELECT sha256, version, serial, actor, why, time_ms FROM withdrawn WHERE site = ?1 ORDER BY time_ms, serial",
-      [&](Stmt& row) -> Result<Withdrawn> {
-        return Withdrawn{
-            site, row.text(0), row.text(1), row.u64(2), row.text(3), row.text(4), row.i64(5)};
-      },
-      site.str());
+  Db& db = m_state->db;
+  return db.all<Withdrawn>(
+      "SELECT site, sha256, version, serial, actor, why, time_ms FROM withdrawn WHERE site = ?1 ORDER BY time_ms, serial",
+      [&](Stmt& row) { return read_withdrawn(db, row); }, site.str());
+}
+
+Result<std::vector<Withdrawn>> Store::withdrawn() {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.all<Withdrawn>(
+      "SELECT site, sha256, version, serial, actor, why, time_ms FROM withdrawn ORDER BY time_ms, serial",
+      [&](Stmt& row) { return read_withdrawn(db, row); });
 }
 
 } // namespace chillbox::store

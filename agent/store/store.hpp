@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -104,6 +105,8 @@ public:
   // Of those that failed or were removed the newest 50 rows stay, without their NGINX text.
   Result<void> forget_old_releases(const SiteName& site);
   Result<void> put_site(const SiteRow& row);
+  // Grows with each change of a release of this site: nothing is asked of the disk.
+  uint64_t releases_written(const SiteName& site);
   Result<std::optional<SiteRow>> site(const SiteName& site);
   Result<std::vector<SiteRow>> sites();
   uint64_t sites_changed()
@@ -131,6 +134,7 @@ public:
 
   // --- freshness: the greatest serial that was ever installed. what: "site" or "secrets"
   Result<uint64_t> serial(const SiteName& site, const std::string& what);
+  Result<std::map<std::string, uint64_t>> serials(const std::string& what); // of all sites
   Result<void> raise_serial(const SiteName& site, const std::string& what, uint64_t serial);
 
   // --- secrets
@@ -141,11 +145,14 @@ public:
   // received_ms is 0.
   Result<std::optional<SecretSet>> used_set(const SiteName& site, const std::string& sha256);
   Result<std::vector<SecretSet>> used_sets(const SiteName& site);
+  Result<std::vector<SecretSet>> sets_in_use(); // used_set() of each site's secret_set(); "" and 0:
+                                                // none
   Result<void> put_used_set(const SecretSet& set);
 
   // --- what is never good again. A site's previous good release is another one from then on
   Result<void> withdraw(const Withdrawn& withdrawn);
   Result<std::vector<Withdrawn>> withdrawn(const SiteName& site); // oldest first
+  Result<std::vector<Withdrawn>> withdrawn();                     // of all sites
 
   // --- holds
   Result<std::optional<Hold>> hold(const SiteName& site);

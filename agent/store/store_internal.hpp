@@ -8,7 +8,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <mutex>
+#include <string>
 
 namespace chillbox::store {
 
@@ -22,6 +24,7 @@ struct Store::State {
   std::mutex mutex; // around every use of db
   Db db;
   std::atomic<uint64_t> sites_changed{1};
+  std::map<std::string, uint64_t> releases_written; // by site, since the start
   std::atomic<uint64_t> notices_changed{1};
   // How far the audit trail was looked at, and SQLite's count of what other connections wrote then.
   AuditWalk verified;

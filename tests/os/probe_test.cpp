@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <memory>
@@ -169,4 +170,139 @@ TEST_CASE("[fault-401] many probes at once take as long as the slowest, and each
   CHECK(answers[k_many].error().code == Code::unreachable);
   CHECK(answers[k_many + 1].error().code == Code::invalid);
   CHECK(probe_all({}).empty());
+}
+
+namespace {
+
+// Of a port, any number of connections: each gets what `answer` makes of what was asked on it.
+class PortServer {
+public:
+  explicit PortServer(std::function<void(int fd, const std::vector<std::string>& hosts)> serve)
+      : m_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in a{};
+    a.sin_family = AF_INET;
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof a;
+    REQUIRE(::bind(m_fd.get(), reinterpret_cast<const sockaddr*>(&a), size) == 0);
+    REQUIRE(::listen(m_fd.get(), 64) == 0);
+    REQUIRE(::getsockname(m_fd.get(), reinterpret_cast<sockaddr*>(&a), &size) == 0);
+    port = ntohs(a.sin_port);
+    m_thread = std::thread([this, serve] {
+      for (;;) {
+        const Fd client(::accept(m_fd.get(), nullptr, nullptr));
+        if (!client)
+          return;
+        ++connections;
+        serve(client.get(), asked_on(client.get()));
+      }
+    });
+  }
+  ~PortServer() {
+    ::shutdown(m_fd.get(), SHUT_RDWR);
+    m_thread.join();
+  }
+  std::vector<Result<ProbeAnswer>> ask(const std::vector<std::string>& hosts) const {
+    std::vector<Probe> requests;
+    for (const auto& host : hosts)
+      requests.push_back({.port = port, .host = host, .timeout = Millis{400}, .shared = true});
+    return probe_all(requests);
+  }
+  uint16_t port = 0;
+  std::atomic<int> connections{0};
+
+private:
+  // Until the request that says it is the last one.
+  static std::vector<std::string> asked_on(int fd) {
+    std::string text;
+    char buffer[4096];
+    while (text.find("Connection: close\r\n\r\n") == std::string::npos) {
+      const ssize_t n = ::recv(fd, buffer, sizeof buffer, 0);
+      if (n <= 0)
+        break;
+      text.append(buffer, static_cast<size_t>(n));
+    }
+    std::vector<std::string> hosts;
+    for (size_t at = text.find("Host: "); at != std::string::npos; at = text.find("Host: ", at + 1))
+      hosts.push_back(text.substr(at + 6, text.find("\r\n", at) - at - 6));
+    return hosts;
+  }
+  Fd m_fd;
+  std::thread m_thread;
+};
+
+std::string good(const std::string& body) {
+  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+std::vector<std::string> many_names() {
+  std::vector<std::string> names;
+  for (int i = 0; i < 100; ++i)
+    names.push_back("site" + std::to_string(i) + ".example");
+  return names;
+}
+
+void check_bodies(
+    const std::vector<Result<ProbeAnswer>>& answers, const std::vector<std::string>& names) {
+  REQUIRE(answers.size() == names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    INFO(names[i]);
+    REQUIRE(answers[i]);
+    CHECK(answers[i]->body == names[i]);
+  }
+}
+
+} // namespace
+
+TEST_CASE("[fault-401] questions that share a port are asked on one connection, and each has its own answer") {
+  const PortServer server([](int fd, const std::vector<std::string>& hosts) {
+    std::string all;
+    for (const auto& host : hosts)
+      all += good(host);
+    for (size_t at = 0; at < all.size(); at += 1000) // a border may be anywhere
+      say(fd, all.substr(at, 1000));
+  });
+  const auto names = many_names();
+  check_bodies(server.ask(names), names);
+  CHECK(server.connections == 1);
+}
+
+TEST_CASE("[fault-401] what a shared connection does not answer is asked alone") {
+  std::string first;
+  SECTION("it is closed before the rest") {
+    first = good("site0.example") + good("site1.example");
+  }
+  SECTION("an answer without a length") {
+    first = good("site0.example") + "HTTP/1.1 200 OK\r\n\r\nsite1.example";
+  }
+  SECTION("something else than HTTP") {
+    first = good("site0.example") + "220 mail\r\n\r\n";
+  }
+  SECTION("nothing at all") {}
+  const PortServer server([&](int fd, const std::vector<std::string>& hosts) {
+    say(fd, hosts.size() > 1 ? first : good(hosts.at(0)));
+  });
+  const auto names = many_names();
+  check_bodies(server.ask(names), names);
+  CHECK(server.connections > 90);
+}
+
+TEST_CASE("[fault-401] of a shared connection that stays silent each question ends at its deadline, once") {
+  const PortServer server([](int fd, const std::vector<std::string>&) {
+    say(fd, good("one"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  });
+  const auto begun = std::chrono::steady_clock::now();
+  const auto answers = server.ask({"one", "two", "three"});
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(750));
+  REQUIRE(answers.size() == 3);
+  CHECK(answers[0].value().body == "one");
+  CHECK(answers[1].error().code == Code::timed_out);
+  CHECK(answers[2].error().code == Code::timed_out);
+  CHECK(server.connections == 1);
+}
+
+TEST_CASE("[fault-401] a port where nobody listens is unreachable for each question that shares it") {
+  std::vector<Probe> requests(3, Probe{.port = 1, .timeout = Millis{1'000}, .shared = true});
+  for (const auto& answer : probe_all(requests))
+    CHECK(answer.error().message == "127.0.0.1:1: connect: connection refused");
 }

@@ -16,6 +16,14 @@ namespace {
 const std::string k_trust_services =
     R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
+// What status says of all sites is what a start of this one would.
+std::string good_live(Host& host) {
+  const auto live = host.live();
+  const auto alone = outcome(rollout::check_live(host.context(), live));
+  CHECK(outcome(must(rollout::Trust::read(host.context())).check_live(live)) == alone);
+  return alone;
+}
+
 // 1.0.0 is of a deployer "thief" who is trusted still, 2.0.0 of anna's key is live.
 struct TwoDeployers : Host {
   TwoDeployers() {
@@ -103,6 +111,8 @@ TEST_CASE("a key that goes between a deploy's checks and its switch: it does not
 
 TEST_CASE("what is live of a key that goes runs on over a restart of the daemon, and is not started by a restart or a start [attack-B5]") {
   Robbed host;
+  CHECK(good_live(host).find("the key of 'thief' is not trusted for 'blog' any more") !=
+      std::string::npos);
   CHECK(host.run(host.queue(JobKind::restart)).code == Code::denied);
   host.restart();
   host.unlock();
@@ -193,6 +203,7 @@ TEST_CASE("a release that was withdrawn is no target, is not deployed again, and
   const auto live = host.live();
   must(host.store().withdraw(
       {site(), live.sha256, live.version, live.serial, "uid:0 root", "", host.clock.wall_ms()}));
+  CHECK(good_live(host).starts_with("denied: 2.0.0 of 'blog' was withdrawn"));
   CHECK(host.run(host.queue(JobKind::restart)).code == Code::denied);
   CHECK(outcome(rollout::keep_live(host.context(), site(), "uid:0 root"))
           .starts_with("denied: 2.0.0 of 'blog' was withdrawn"));
@@ -269,14 +280,19 @@ TEST_CASE("secrets of a key that is not trusted any more are not used again [att
   const auto current = must(host.store().secret_set(site()));
   must(host.store().put_used_set(
       {site(), current->sha256, current->serial, 0, "thief", std::string(64, 'f')}));
+  CHECK(good_live(host).find(" is not used again: the key of 'thief'") != std::string::npos);
   CHECK(host.run(host.queue(JobKind::restart)).code == Code::denied);
   host.reboot();
   host.unlock();
   CHECK_FALSE(rollout::bring_up(host.context(), site(), false));
   CHECK(host.staged() == "");
   must(rollout::keep_live(host.context(), site(), "uid:0 root"));
+  CHECK(good_live(host) == "ok");
   CHECK(rollout::bring_up(host.context(), site(), false));
   CHECK(host.staged() == "two");
+  must(host.store().raise_serial(site(), rollout::k_secrets_floor, current->serial));
+  CHECK(good_live(host).find(cat("was withdrawn, with all up to ", current->serial)) !=
+      std::string::npos);
 }
 
 TEST_CASE("new secrets do not start a release again that may not be; while the site is stopped they are taken") {

@@ -74,6 +74,9 @@ void use(Store& store) {
   (void)must(store.used_set(one, "absent"));
   (void)must(store.secret_set(one));
   (void)must(store.withdrawn(one));
+  (void)must(store.withdrawn());
+  (void)must(store.sets_in_use());
+  (void)must(store.serials("secrets-floor"));
   (void)must(store.assets(one));
   (void)must(store.host_owner("blog.example", one));
   (void)must(store.last_cron_run(one, "line"));

@@ -1,6 +1,8 @@
 // Who signed what, and what is never good again.
 #include "scratch.hpp"
 
+#include <sqlite3.h>
+
 using namespace chillbox;
 using namespace chillbox::store;
 
@@ -69,4 +71,48 @@ TEST_CASE("a secret set that was in use is known with its serial and signer whil
   CHECK(sets[0].serial == 1);
   CHECK(must(store.used_set(site(), "cccc"))->serial == 3);
   CHECK_FALSE(must(store.used_set(site(), "bbbb")));
+}
+
+TEST_CASE("what all sites have is read at once: what was withdrawn, sets in use with what is remembered of them, serials") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  must(store.withdraw({site("shop"), "sum", "1", 7, "who", "why", 1}));
+  must(store.withdraw({site(), "sum", "1", 7, "who", "why", 2}));
+  const auto withdrawn = must(store.withdrawn());
+  REQUIRE(withdrawn.size() == 2);
+  CHECK(withdrawn[0].site == site("shop"));
+  CHECK(withdrawn[1].serial == 7);
+  must(store.put_secret_set({site(), "aaaa", 1, 5, "anna", "key of anna"}));
+  must(store.put_secret_set({site(), "bbbb", 2, 6, "bert", "key of bert", "uid:0 root"}));
+  must(store.put_secret_set({site("shop"), "cccc", 3, 6, "bert", ""}));
+  sqlite3* db = nullptr;
+  REQUIRE(sqlite3_open(scratch.file().c_str(), &db) == SQLITE_OK);
+  CHECK(sqlite3_exec(db, "DELETE FROM used_sets WHERE sha256 = 'cccc'", nullptr, nullptr,
+            nullptr) == SQLITE_OK);
+  sqlite3_close(db);
+  const auto sets = must(store.sets_in_use());
+  REQUIRE(sets.size() == 2);
+  CHECK(sets[0].sha256 == "bbbb");
+  CHECK(sets[0].signer_key == "key of bert");
+  CHECK(sets[0].kept_by == "uid:0 root");
+  CHECK(sets[1].sha256 == "cccc");
+  CHECK(sets[1].serial == 0);
+  CHECK(sets[1].signer.empty());
+  must(store.raise_serial(site(), "floor", 4));
+  CHECK(must(store.serials("floor")) == std::map<std::string, uint64_t>{{"blog", 4}});
+}
+
+TEST_CASE("each change of a site's releases is counted, and none of another's") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  const auto counted = [&](auto&& change) {
+    const auto own = store.releases_written(site()), other = store.releases_written(site("shop"));
+    change();
+    CHECK(store.releases_written(site("shop")) == other);
+    return store.releases_written(site()) - own;
+  };
+  CHECK(counted([] {}) == 0);
+  CHECK(counted([&] { must(store.put_release(new_release("one"))); }) > 0);
+  CHECK(counted([&] { must(store.commit_live(site(), new_release("one"), false, 1)); }) > 0);
+  CHECK(counted([&] { must(store.delete_site(site())); }) > 0);
 }
