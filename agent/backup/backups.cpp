@@ -233,30 +233,29 @@ Result<Backup> Backups::verify(const SiteName& site) {
   return proven;
 }
 
-Result<control::BackupList> Backups::list(const std::optional<SiteName>& site) {
-  control::BackupList list{.target = m_host.config.target, .key = {}, .sites = {}, .backups = {}};
-  if (const auto key = public_key(m_host.disk, m_host.paths))
-    list.key = key->to_line();
+Result<std::vector<control::BackupState>> Backups::states() {
+  std::vector<control::BackupState> states;
   for (const auto& row : TRY(m_host.store.sites())) {
-    if (site && row.site != *site)
-      continue;
-    const auto record = TRY(m_records.of(row.site));
-    auto state = record.state;
-    for (const auto& b : record.backups) {
-      state.taken_ms = std::max(state.taken_ms, b.taken_ms);
-      if (b.stored_ms != 0 && b.gone_ms == 0)
-        state.stored_ms = std::max(state.stored_ms, b.taken_ms);
-      if (b.proven_ms != 0 && b.gone_ms == 0)
-        state.proven_ms = std::max(state.proven_ms, b.taken_ms);
-      if (b.gone_ms == 0)
-        list.backups.push_back(b);
-    }
-    if (!row.live.empty() && !list.target.empty()) {
+    auto state = TRY(m_records.state(row.site));
+    if (!row.live.empty() && !m_host.config.target.empty()) {
       state.next_ms = m_host.next_due(m_host.clock.wall()).value_or(0) * 1000;
       state.stale = stale(state);
     }
-    list.sites.push_back(std::move(state));
+    states.push_back(std::move(state));
   }
+  return states;
+}
+
+Result<control::BackupList> Backups::list(const std::optional<SiteName>& site) {
+  control::BackupList list{.target = m_host.config.target, .key = {}, .sites = {}, .backups = {}};
+  list.sites = TRY(states());
+  if (const auto key = public_key(m_host.disk, m_host.paths))
+    list.key = key->to_line();
+  std::erase_if(list.sites, [&](const auto& state) { return site && state.site != *site; });
+  for (const auto& state : list.sites)
+    for (auto& b : TRY(m_records.of(state.site)).backups)
+      if (b.gone_ms == 0)
+        list.backups.push_back(std::move(b));
   return list;
 }
 

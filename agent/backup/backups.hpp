@@ -64,6 +64,8 @@ public:
   // Takes one and stores it. preflight: no target, or nobody to encrypt to; busy: another one is
   // being made. When only the storing failed, it is in the list and its archive on this host.
   Result<control::Backup> create(const SiteName& site);
+  // How those of each site are, without one of them.
+  Result<std::vector<control::BackupState>> states();
   // nullopt: of all sites.
   Result<control::BackupList> list(const std::optional<SiteName>& site);
   // Proves the newest one at the target: fetched, verified, unpacked and checked. sealed: the host

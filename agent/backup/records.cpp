@@ -36,12 +36,29 @@ Result<SiteRecord> Records::read(const SiteName& site) {
 Result<void> Records::write(const SiteName& site, const SiteRecord& record) {
   const control::BackupList list{
       .target = {}, .key = {}, .sites = {record.state}, .backups = record.backups};
+  m_states.erase(site.str());
   return m_store.set_meta(key_of(site), control::to_text(list));
 }
 
 Result<SiteRecord> Records::of(const SiteName& site) {
   const std::lock_guard lock(m_mutex);
   return read(site);
+}
+
+Result<control::BackupState> Records::state(const SiteName& site) {
+  const std::lock_guard lock(m_mutex);
+  if (const auto known = m_states.find(site.str()); known != m_states.end())
+    return known->second;
+  const auto record = TRY(read(site));
+  auto state = record.state;
+  for (const auto& b : record.backups) {
+    state.taken_ms = std::max(state.taken_ms, b.taken_ms);
+    if (b.stored_ms != 0 && b.gone_ms == 0)
+      state.stored_ms = std::max(state.stored_ms, b.taken_ms);
+    if (b.proven_ms != 0 && b.gone_ms == 0)
+      state.proven_ms = std::max(state.proven_ms, b.taken_ms);
+  }
+  return m_states.emplace(site.str(), std::move(state)).first->second;
 }
 
 Result<void> Records::put(const control::Backup& backup) {

@@ -5,7 +5,9 @@
 #include "control/backups.hpp"
 #include "store/store.hpp"
 
+#include <map>
 #include <mutex>
+#include <string>
 #include <vector>
 
 namespace chillbox::backup {
@@ -19,6 +21,8 @@ class Records {
 public:
   explicit Records(store::Store& store) : m_store(store) {}
   Result<SiteRecord> of(const SiteName& site);
+  // The last tries, and of when the newest of each kind is: read once, as only this class writes.
+  Result<control::BackupState> state(const SiteName& site);
   // In the place of the one with its serial.
   Result<void> put(const control::Backup& backup);
   // Changes the last tries.
@@ -35,7 +39,8 @@ private:
   Result<SiteRecord> read(const SiteName& site);
   Result<void> write(const SiteName& site, const SiteRecord& record);
   store::Store& m_store;
-  std::mutex m_mutex; // from reading to writing
+  std::mutex m_mutex;                                   // from reading to writing
+  std::map<std::string, control::BackupState> m_states; // by site
 };
 
 } // namespace chillbox::backup

@@ -80,8 +80,8 @@ Result<control::FullStatus> status(const Call& call) {
   std::erase_if(status.certificates, [&](const auto& one) {
     return one.site != control::k_host_certificate && !may_see(call, one.site);
   });
-  if (state.monitor.backups.list)
-    status.backups = TRY(state.monitor.backups.list(std::nullopt)).sites;
+  if (state.monitor.backups.states)
+    status.backups = TRY(state.monitor.backups.states());
   std::erase_if(status.backups,
       [&](const auto& one) { return one.next_ms == 0 || !may_see(call, one.site.str()); });
   const auto unfinished = TRY(host.store.unfinished());

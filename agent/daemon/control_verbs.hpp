@@ -49,6 +49,7 @@ struct CertificateRequests {
 struct BackupRequests {
   std::function<Result<control::Backup>(const SiteName&)> create = {};
   std::function<Result<control::Backup>(const SiteName&)> verify = {};
+  std::function<Result<std::vector<control::BackupState>>()> states = {};
   std::function<Result<control::BackupList>(const std::optional<SiteName>&)> list = {};
   std::function<void()> unlocked = {}; // proofs that are due can be made
   std::function<Result<control::Backup>(const SiteName&, std::optional<uint64_t> serial)> find = {};

@@ -56,6 +56,7 @@ backup::PutBack put_back_of(backup::Backups& all) {
 BackupRequests requests_of(backup::Backups& all) {
   return {.create = [&all](const SiteName& site) { return all.create(site); },
       .verify = [&all](const SiteName& site) { return all.verify(site); },
+      .states = [&all] { return all.states(); },
       .list = [&all](const std::optional<SiteName>& site) { return all.list(site); },
       .unlocked = [&all] { all.unlocked(); },
       .find = [&all](const SiteName& site,

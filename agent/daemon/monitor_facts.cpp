@@ -7,11 +7,8 @@
 namespace chillbox::daemon {
 
 rollout::FactSources Monitor::fact_sources() {
-  const auto backups = [this]() -> Result<std::vector<control::BackupState>> {
-    return TRY(m_backups.list(std::nullopt)).sites;
-  };
   return {.certificates = [this] { return m_certificates.all(); },
-      .backups = backups,
+      .backups = [this] { return m_backups.states(); },
       .jobs_running = [this] { return static_cast<uint64_t>(m_engine.running()); },
       .refused_webhooks = [this] { return m_intake->refused().webhooks; },
       .refused_uploads = [this] { return m_intake->refused().uploads; }};
