@@ -39,6 +39,7 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
   if (!config)
     return complain("configuration", config.error(), k_ex_config);
   log::init("monitor", level_of(config->log_level));
+  os::keep_one_heap();
   if (auto hidden = os::deny_core_and_ptrace(); !hidden)
     return complain("start", hidden.error(), 1);
   // Blocked in every thread: only the signal descriptor sees them. SIGXFSZ and SIGPIPE are errors

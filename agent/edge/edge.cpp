@@ -3,13 +3,10 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "edge/sessions.hpp"
+#include "os/memory.hpp"
 
 #include <pthread.h>
 #include <unistd.h>
-
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include <csignal>
 #include <thread>
@@ -31,11 +28,7 @@ void keep_threads_small() {
   ::pthread_attr_setstacksize(&attributes, k_stack);
   ::pthread_setattr_default_np(&attributes);
   ::pthread_attr_destroy(&attributes);
-#ifdef __GLIBC__
-  // One heap for all threads: before glibc shrinks another one it opens a file, which ends a
-  // process that may open none.
-  ::mallopt(M_ARENA_MAX, 1);
-#endif
+  os::keep_one_heap(); // a file that is opened ends a process that may open none
 }
 
 } // namespace

@@ -39,4 +39,10 @@ void trim_memory() {
   ::dl_iterate_phdr(forget_object, nullptr);
 }
 
+void keep_one_heap() {
+#ifdef __GLIBC__
+  ::mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 } // namespace chillbox::os

@@ -7,5 +7,9 @@ namespace chillbox::os {
 // that were touched, and what is free of the heap. What is used again comes back from the page
 // cache on its own. It is more than half of what an idle process of ours would hold.
 void trim_memory();
+// One heap for all threads, from now on. glibc gives each thread that waits for another one's a
+// heap of its own, which then keeps a megabyte, reserves 64 MiB of the address space, and opens a
+// file before it shrinks.
+void keep_one_heap();
 
 } // namespace chillbox::os

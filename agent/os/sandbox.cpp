@@ -18,10 +18,6 @@
 #include <csignal>
 #include <ctime>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 namespace chillbox::os {
 namespace {
 
@@ -47,10 +43,7 @@ Result<void> check_single_thread() {
 
 Result<void> set_limits(const Confinement& c) {
   if (c.memory_limit != 0) {
-#ifdef __GLIBC__
-    ::mallopt(M_ARENA_MAX,
-        1); // each further one reserves 64 MiB of the address space that is limited here
-#endif
+    keep_one_heap();
     TRY(set_limit(RLIMIT_AS, c.memory_limit, "memory"));
   }
   if (c.file_limit != 0) {

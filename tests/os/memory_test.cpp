@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace chillbox;
@@ -57,5 +58,26 @@ TEST_CASE("what a process gives back comes again when it is used, and nothing th
     if (k_keeps_free_memory && held("RssAnon") > heap - 3'000)
       return 2;
     return text == std::string(200'000, 'x') && std::getenv("PATH") != nullptr ? 0 : 3;
+  }) == 0);
+}
+
+TEST_CASE("threads that are busy at once have one heap, which is given back when they are done") {
+  CHECK(os_test::exit_of([] {
+    os::keep_one_heap();
+    os::trim_memory();
+    const long before = held("RssAnon");
+    const auto work = [] {
+      for (int round = 0; round < 50; ++round) {
+        std::vector<std::string> many(1'000, std::string(500, 'z'));
+        std::this_thread::yield();
+      }
+    };
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 16; ++i)
+      threads.emplace_back(work);
+    for (auto& thread : threads)
+      thread.join();
+    os::trim_memory();
+    return held("RssAnon") < before + 1'500 ? 0 : 1; // each of 16 heaps keeps a hundred kB and more
   }) == 0);
 }
