@@ -101,7 +101,7 @@ Result<std::vector<Directive>> Nginx::loaded() {
   const auto exit = TRY(m_runner.run(c));
   if (!exit.ok())
     return fail(Code::invalid, cat("nginx -T: ", nginx_line(exit)));
-  return scan(exit.out);
+  return scan_host(exit.out);
 }
 
 // At the start directory() has just asked NGINX for the whole of it, which takes longer than all

@@ -6,6 +6,7 @@
 #include "nginx/syntax.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
@@ -23,9 +24,26 @@ bool is_bare(char c) {
   return !is_blank(c) && c != ';' && c != '{' && c != '}' && c != '#' && c != '"' && c != '\'';
 }
 
+// By the name or, with '_' at its beginning, the end of it.
+constexpr std::array<std::string_view, 13> k_asked{"include", "listen", "server_name",
+    "server_names_hash_bucket_size", "client_header_timeout", "real_ip_header",
+    "worker_shutdown_timeout", "access_log", "error_log", "pid", "lock_file", "_temp_path",
+    "_cache_path"};
+
+bool is_asked(const std::string& name) {
+  return std::ranges::any_of(k_asked, [&](std::string_view asked) {
+    return asked.starts_with('_') ? name.ends_with(asked) : name == asked;
+  });
+}
+
+bool is_any(const std::string&) {
+  return true;
+}
+
 class Scanner {
 public:
-  explicit Scanner(std::string_view text) : m_text(text) {}
+  Scanner(std::string_view text, bool (*wanted)(const std::string& name))
+      : m_text(text), m_wanted(wanted) {}
 
   std::vector<Directive> all() {
     while (m_at < m_text.size())
@@ -99,8 +117,9 @@ private:
     end_word();
     if (opens)
       m_blocks.push_back(m_words.empty() ? std::string() : m_words[0]);
-    if (!m_words.empty())
-      m_out.push_back({m_file, m_block, std::exchange(m_words, {})});
+    if (!m_words.empty() && m_wanted(m_words[0]))
+      m_out.push_back({m_file, m_block, std::move(m_words)});
+    m_words.clear();
     if (opens)
       m_block = join(m_blocks, " ");
   }
@@ -114,6 +133,7 @@ private:
   }
 
   std::string_view m_text;
+  bool (*m_wanted)(const std::string& name);
   size_t m_at = 0;
   std::string m_file, m_word, m_block; // the last: m_blocks, joined
   std::vector<std::string> m_words, m_blocks;
@@ -137,7 +157,11 @@ bool is_ours(const Directive& d) {
 } // namespace
 
 std::vector<Directive> scan(std::string_view printed) {
-  return Scanner(printed).all();
+  return Scanner(printed, is_any).all();
+}
+
+std::vector<Directive> scan_host(std::string_view printed) {
+  return Scanner(printed, is_asked).all();
 }
 
 std::string include_directory(const std::vector<Directive>& directives) {

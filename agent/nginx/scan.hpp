@@ -17,6 +17,9 @@ struct Directive {
 };
 
 std::vector<Directive> scan(std::string_view printed);
+// Of these only what somebody asks for of the whole host (k_asked): of each site it prints some
+// three hundred.
+std::vector<Directive> scan_host(std::string_view printed);
 
 // Where files for `http` are included from: the first of the known directories that nginx.conf
 // includes *.conf or everything of, inside its http block (Alpine includes conf.d outside of it).
