@@ -45,6 +45,9 @@ struct EngineWrite {
   // It goes by itself when this host has not been heard of for k_engine_lease: never earlier.
   bool leased = false;
   bool removes = false; // the key
+  // It goes by itself after this time, not earlier, and at most a sixteenth of it later; 0: it
+  // stays. Each write of the key begins it again.
+  std::chrono::seconds kept{0};
 };
 
 struct EngineChange {

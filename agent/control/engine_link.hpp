@@ -9,7 +9,7 @@
 namespace chillbox::control {
 
 // Grows when the packets change: of two programs of an upgrade the courier refuses the other one.
-inline constexpr uint64_t k_engine_packets = 1;
+inline constexpr uint64_t k_engine_packets = 2;
 inline constexpr size_t k_max_engine_key = 400, k_max_engine_text = 64 * 1024;
 inline constexpr size_t k_max_engine_items = 64; // conditions and writes of one change
 inline constexpr size_t k_max_engine_values = 4096, k_max_engine_answer = 1'536 * 1024; // of a read

@@ -55,7 +55,7 @@ enum class PacketVerb : uint16_t {
   engine_begin = 160, // version, endpoints (control/engine_link.hpp), CA, certificate, key (PEM),
                       // user, password
   engine_if,          // kind (decimal), key, text, fence: a condition of the change that follows
-  engine_write,       // key, text, "" or letters: 'l' leased, 'r' removes
+  engine_write,       // key, text, "" or letters: 'l' leased, 'r' removes; seconds that it is kept
   engine_change,      // milliseconds
   engine_read,        // prefix, milliseconds
   engine_follow,      // prefix

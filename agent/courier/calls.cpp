@@ -15,13 +15,6 @@ os::Millis now() {
   return os::real_clock().mono();
 }
 
-bool has_leased(const Order& order) {
-  for (const auto& write : order.writes)
-    if (write.leased)
-      return true;
-  return false;
-}
-
 // Whether a change of whose first try nobody knows was made: what it writes first is as it wrote
 // it.
 bool was_made(const Order& order, const ChangeAnswer& answer) {
@@ -90,17 +83,41 @@ Result<void> Calls::need_lease(const os::Deadline& deadline) {
   return {};
 }
 
+// What is written early in its life is kept for its whole time, too.
+Result<std::string> Calls::timed_lease(std::chrono::seconds kept, const os::Deadline& deadline) {
+  const std::chrono::seconds more = kept / 16;
+  TimedLease& lease = m_timed[kept];
+  if (!lease.id.empty() && now() - lease.granted < more)
+    return lease.id;
+  lease.granted = now();
+  const auto reply = TRY(ask("/v3/lease/grant", lease_body(kept + more), deadline));
+  lease.id = TRY(parse_lease(reply.body));
+  return lease.id;
+}
+
+Result<Leases> Calls::leases_for(const Order& order) {
+  Leases leases;
+  for (const auto& write : order.writes) {
+    if (write.leased) {
+      TRY(need_lease(order.deadline));
+      leases[std::chrono::seconds{0}] = m_lease;
+    } else if (write.kept.count() > 0 && !leases.contains(write.kept)) {
+      leases[write.kept] = TRY(timed_lease(write.kept, order.deadline));
+    }
+  }
+  return leases;
+}
+
 Result<Done> Calls::try_change(const Order& order) {
-  const bool leased = has_leased(order);
   bool maybe_done = false;
   for (const bool last : {false, true}) {
-    if (leased)
-      TRY(need_lease(order.deadline));
+    const auto leases = TRY(leases_for(order));
     const auto& root = m_members.access().root();
-    const auto reply = ask("/v3/kv/txn", change_body(root, order.conditions, order.writes, m_lease),
+    const auto reply = ask("/v3/kv/txn", change_body(root, order.conditions, order.writes, leases),
         order.deadline, &maybe_done);
-    if (!reply && leased && !last && reply.error().code == Code::not_found) {
-      m_lease.clear(); // it was gone
+    if (!reply && !leases.empty() && !last && reply.error().code == Code::not_found) {
+      m_lease.clear(); // one of them was gone
+      m_timed.clear();
       continue;
     }
     if (!reply)

@@ -1,9 +1,11 @@
 // What the monitor asks for, in its order, one after the other, in a thread of their own; and the
-// lease of what is written with one, which exists from the first such write to its release, and is
-// kept alive each 20 s meanwhile.
+// leases. That of what is `leased` exists from the first such write to its release, and is kept
+// alive each 20 s meanwhile. That of what is `kept` for a time is not: it ends by itself, and is
+// shared by all that is written within a sixteenth of its time.
 #pragma once
 
 #include "control/engine.hpp"
+#include "courier/etcd.hpp"
 #include "courier/members.hpp"
 #include "courier/report.hpp"
 #include "os/deadline.hpp"
@@ -11,6 +13,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -41,7 +44,9 @@ private:
   void read(const Order& order);
   void release();
   void keep_alive();
+  Result<Leases> leases_for(const Order& order);
   Result<void> need_lease(const os::Deadline& deadline);
+  Result<std::string> timed_lease(std::chrono::seconds kept, const os::Deadline& deadline);
   Result<Reply> ask(std::string_view path, std::string_view body, const os::Deadline& deadline,
       bool* maybe_done = nullptr);
 
@@ -50,6 +55,11 @@ private:
   Line m_line;
   std::string m_lease; // its id, "": none
   os::Millis m_kept{}, m_due{};
+  struct TimedLease {
+    std::string id;
+    os::Millis granted{};
+  };
+  std::map<std::chrono::seconds, TimedLease> m_timed;
   std::mutex m_mutex; // of the queue
   std::condition_variable m_more;
   std::deque<Order> m_orders;

@@ -139,10 +139,11 @@ void Courier::take(const PacketView& packet) {
               std::string(fields[1]), std::string(fields[2]), number(packet, 3).value_or(0)});
     break;
   case PacketVerb::engine_write:
-    if (fields.size() == 3)
+    if (fields.size() == 4)
       m_change.writes.push_back({std::string(fields[0]), std::string(fields[1]),
           fields[2].find('l') != std::string_view::npos,
-          fields[2].find('r') != std::string_view::npos});
+          fields[2].find('r') != std::string_view::npos,
+          std::chrono::seconds{number(packet, 3).value_or(0)}});
     break;
   case PacketVerb::engine_change: add(Order::Kind::change, packet); break;
   case PacketVerb::engine_read: add(Order::Kind::read, packet); break;

@@ -38,13 +38,14 @@ Json compare_of(std::string_view root, const EngineCondition& condition) {
   return out;
 }
 
-Json request_of(std::string_view root, const EngineWrite& write, std::string_view lease) {
+Json request_of(std::string_view root, const EngineWrite& write, const Leases& leases) {
   const std::string key = encoded(root, write.key);
   if (write.removes)
     return {{"requestDeleteRange", {{"key", key}}}};
   Json put{{"key", key}, {"value", base64(bytes_of(write.text))}};
-  if (write.leased)
-    put["lease"] = std::string(lease);
+  const auto lease = leases.find(write.kept);
+  if ((write.leased || write.kept.count() > 0) && lease != leases.end())
+    put["lease"] = lease->second;
   return {{"requestPut", std::move(put)}};
 }
 
@@ -127,12 +128,12 @@ SecretString authenticate_body(std::string_view user, std::string_view password)
 }
 
 std::string change_body(std::string_view root, const std::vector<EngineCondition>& conditions,
-    const std::vector<EngineWrite>& writes, std::string_view lease) {
+    const std::vector<EngineWrite>& writes, const Leases& leases) {
   Json compare = Json::array(), success = Json::array(), failure = Json::array();
   for (const auto& condition : conditions)
     compare.push_back(compare_of(root, condition));
   for (const auto& write : writes)
-    success.push_back(request_of(root, write, lease));
+    success.push_back(request_of(root, write, leases));
   if (!conditions.empty())
     failure.push_back(look_at(root, conditions.front().key));
   if (!writes.empty())

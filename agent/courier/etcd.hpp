@@ -6,7 +6,9 @@
 #include "base/secret.hpp"
 #include "control/engine.hpp"
 
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,9 +21,11 @@ using control::EngineValue;
 using control::EngineWrite;
 
 SecretString authenticate_body(std::string_view user, std::string_view password);
-// lease: "" : nothing is written with one. root: "/chillbox/FLEET/", before each key.
+// The ids of the leases that the writes need: by `kept`, and with 0 that of what is `leased`.
+using Leases = std::map<std::chrono::seconds, std::string>;
+// root: "/chillbox/FLEET/", before each key.
 std::string change_body(std::string_view root, const std::vector<EngineCondition>& conditions,
-    const std::vector<EngineWrite>& writes, std::string_view lease);
+    const std::vector<EngineWrite>& writes, const Leases& leases);
 std::string range_body(std::string_view root, std::string_view prefix);
 std::string watch_body(std::string_view root, std::string_view prefix);
 std::string lease_body(std::chrono::seconds ttl);

@@ -301,7 +301,8 @@ Result<EngineChange> FleetEngine::change(const std::vector<EngineCondition>& con
               std::to_string(one.fence)}));
     for (const auto& one : writes)
       all.push_back(make_packet(PacketVerb::engine_write, sequence,
-          {one.key, one.text, cat(one.leased ? "l" : "", one.removes ? "r" : "")}));
+          {one.key, one.text, cat(one.leased ? "l" : "", one.removes ? "r" : ""),
+              std::to_string(one.kept.count())}));
     all.push_back(
         make_packet(PacketVerb::engine_change, sequence, {std::to_string(deadline.count())}));
     return all;

@@ -96,7 +96,7 @@ Result<bool> RolloutWalk::take_first(uint64_t slots, bool unless_stopped) {
       free.push_back({.kind = EngineCondition::Kind::absent, .key = stop_key(order())});
     const auto change = TRY(m_all.engine().change(free,
         {{.key = slot, .text = cat(begun.host, " ", nonce), .leased = true},
-            {.key = cat(reports_key(order()), begun.host), .text = text}},
+            {.key = cat(reports_key(order()), begun.host), .text = text, .kept = k_said_kept}},
         k_engine_wait));
     if (!change.made)
       continue;

@@ -201,14 +201,17 @@ Result<void> RolloutWalk::tell() {
   auto& mine = walked().mine;
   std::vector<EngineCondition> holds;
   const std::string text = TRY(rollout::signed_report(host(), mine));
-  std::vector<EngineWrite> writes{{cat(reports_key(order()), mine.host), text}};
+  std::vector<EngineWrite> writes{
+      {.key = cat(reports_key(order()), mine.host), .text = text, .kept = k_said_kept}};
   const std::string slot = slot_key(m_site.str(), walked().slot);
   if (walked().fence != 0) {
     holds.push_back({.kind = EngineCondition::Kind::held, .key = slot, .fence = walked().fence});
     writes.push_back({.key = slot, .text = {}, .removes = true});
   }
   if (mine.state == HostTurn::failed)
-    writes.push_back({stop_key(order()), control::stop_text({mine.host, mine.message})});
+    writes.push_back({.key = stop_key(order()),
+        .text = control::stop_text({mine.host, mine.message}),
+        .kept = k_said_kept});
   bool made = TRY(m_all.engine().change(holds, writes, k_engine_wait)).made || TRY(was_told(text));
   // Its lease went: good, while nobody took the slot and the others still wait.
   if (!made && walked().fence != 0 && host().clock.wall_ms() < order().deadline_ms) {

@@ -331,7 +331,7 @@ Result<void> Rollouts::stop_site(const SiteName& site, const control::RolloutSto
     return fail(Code::conflict, "it has ended");
   const std::string key = stop_key(file.taken.order);
   (void)TRY(m_engine->change({{.kind = EngineCondition::Kind::absent, .key = key}},
-      {{key, control::stop_text(stop)}}, k_engine_wait));
+      {{.key = key, .text = control::stop_text(stop), .kept = k_said_kept}}, k_engine_wait));
   return {};
 }
 

@@ -29,6 +29,8 @@
 namespace chillbox::daemon {
 
 inline constexpr os::Millis k_engine_wait{5'000};
+// What is said of an order goes from the engine: long after all hosts have heard it.
+inline constexpr std::chrono::seconds k_said_kept{90 * 24 * 3600};
 inline constexpr size_t k_most_records = 60; // refusals an hour, into log and audit trail
 
 std::string order_key(const std::string& site);

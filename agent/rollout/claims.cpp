@@ -10,20 +10,16 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <cstdlib>
-#include <map>
-#include <mutex>
 
 namespace chillbox::rollout {
 namespace {
 
 using control::EngineCondition;
-using control::EngineWrite;
 
 constexpr std::chrono::milliseconds k_claim_wait{5'000};
-constexpr int64_t k_claims_kept_days = 14, k_claim_days_removed = 3, k_claim_day = 24 * 3600;
-constexpr size_t k_removed_at_once = 60;
+// A due time is past then, and nobody deploys a version any more that is so old.
+constexpr std::chrono::seconds k_run_kept{14 * 24 * 3600}, k_command_kept{365 * 24 * 3600};
 constexpr size_t k_max_claim = 2000;
 constexpr const char* k_outcome = "/outcome";
 constexpr std::string_view k_outcome_comment = "chillbox outcome"; // that a host signs
@@ -31,11 +27,6 @@ constexpr size_t k_max_problem = 1000;
 constexpr int k_outcome_tries = 12;
 // Nothing tells of it here: a claim that is followed would wake every host for every other one.
 constexpr os::Millis k_outcome_look{1'000};
-
-std::string cron_claims(const SiteName& site, std::string_view line) {
-  return cat(
-      "claims/", site.str(), "/cron/", crypto::sha256_of(bytes_of(line)).str().substr(0, 16), "/");
-}
 
 // What this host writes into a claim: nobody else writes the same.
 Result<std::string> claim_text(const HostContext& host) {
@@ -75,34 +66,6 @@ Result<std::string> problem_in(
   return printable(problem, k_max_problem);
 }
 
-Result<void> remove_old(control::Engine& engine, const std::string& claims, int64_t now) {
-  for (int64_t days = k_claims_kept_days; days < k_claims_kept_days + k_claim_days_removed;
-      ++days) {
-    const std::string day = claim_minute(now - days * k_claim_day).substr(0, 10);
-    auto old = TRY(engine.read(claims + day, k_claim_wait));
-    for (size_t i = 0; i < old.size(); i += k_removed_at_once) {
-      std::vector<EngineWrite> writes;
-      for (size_t j = i; j < std::min(i + k_removed_at_once, old.size()); ++j)
-        writes.push_back({.key = old[j].key, .text = {}, .removes = true});
-      (void)TRY(engine.change({}, writes, k_claim_wait));
-    }
-  }
-  return {};
-}
-
-// Once a day for each entry, by a host that has just claimed it.
-void remove_old_claims(control::Engine& engine, const std::string& claims, int64_t now) {
-  static std::mutex s_mutex;
-  static std::map<std::string, int64_t> s_done; // days since 1970
-  {
-    const std::lock_guard lock(s_mutex);
-    int64_t& done = s_done[claims];
-    if (std::exchange(done, now / k_claim_day) == now / k_claim_day)
-      return;
-  }
-  (void)remove_old(engine, claims, now); // else tomorrow
-}
-
 } // namespace
 
 Result<void> check_clock(const control::Engine& engine) {
@@ -119,7 +82,8 @@ std::string claim_minute(int64_t unix_seconds) {
 }
 
 std::string cron_claim_key(const SiteName& site, std::string_view line, int64_t due) {
-  return cron_claims(site, line) + claim_minute(due);
+  return cat("claims/", site.str(), "/cron/", crypto::sha256_of(bytes_of(line)).str().substr(0, 16),
+      "/", claim_minute(due));
 }
 
 Result<cron::Claim> claim_run(
@@ -132,15 +96,13 @@ Result<cron::Claim> claim_run(
   if (!TRY(engine.read(key, k_claim_wait)).empty())
     return cron::Claim{};
   TRY(check_clock(engine));
-  const int64_t now = host.clock.wall();
-  if (now - due > k_claim_late)
+  if (host.clock.wall() - due > k_claim_late)
     return fail(Code::denied, cat("it was due at ", rfc3339(due), ", too long ago to be claimed"));
   const std::string text = TRY(claim_text(host));
   const auto taken = TRY(engine.change({{.kind = EngineCondition::Kind::absent, .key = key}},
-      {{.key = key, .text = text}}, k_claim_wait));
+      {{.key = key, .text = text, .kept = k_run_kept}}, k_claim_wait));
   if (!taken.made)
     return cron::Claim{};
-  remove_old_claims(engine, cron_claims(site, line), now);
   return cron::Claim{true, key.substr(std::string_view("claims/").size()), taken.fence};
 }
 
@@ -154,7 +116,7 @@ Result<CommandClaim> claim_command(HostContext& host, const SiteName& site,
   TRY(host.store.set_meta(kept_claim(claim.key), text));
   const auto taken =
       TRY(host.fleet->change({{.kind = EngineCondition::Kind::absent, .key = claim.key}},
-          {{.key = claim.key, .text = text}}, k_claim_wait));
+          {{.key = claim.key, .text = text, .kept = k_command_kept}}, k_claim_wait));
   if (taken.made) {
     claim.fence = taken.fence;
     return claim;
@@ -186,7 +148,7 @@ Result<void> tell_outcome(
   for (int tries = 0; tries < k_outcome_tries && !told; ++tries)
     told = host.fleet->change(
         {{.kind = EngineCondition::Kind::held, .key = claim.key, .fence = claim.fence}},
-        {{.key = claim.key + k_outcome, .text = text}}, k_claim_wait);
+        {{.key = claim.key + k_outcome, .text = text, .kept = k_command_kept}}, k_claim_wait);
   if (!told)
     return std::unexpected(told.error());
   return told->made ? Result<void>{} : fail(Code::conflict, "the claim was removed meanwhile");

@@ -3,9 +3,9 @@
 // right to do anything.
 //
 //   claims/SITE/cron/HASH/2026-11-28T02:00Z   {"host":"web1","id":"..."}: HASH of the line, the
-//                                             due time in UTC; removed after two weeks
+//                                             due time in UTC; goes after two weeks
 //   claims/SITE/release/VERSION/SERVICE       the same; a version's command runs once, even if
-//                                             it was packed twice
+//                                             it was packed twice; goes after a year
 //   claims/SITE/release/VERSION/SERVICE/outcome   a control::SignedReport of the host that has the
 //             claim: {"claim":KEY,"host":HOST,"problem":""}; "": it succeeded, else what it said
 //

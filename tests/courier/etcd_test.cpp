@@ -31,7 +31,7 @@ std::string kv(std::string_view key, std::string_view text, int created) {
 TEST_CASE("a claim is made if nobody has it, and who has it comes back with a refusal") {
   const auto body =
       parse_json(change_body(k_root, {{.kind = EngineCondition::Kind::absent, .key = "claims/a"}},
-                     {{.key = "claims/a", .text = "web1"}}, ""),
+                     {{.key = "claims/a", .text = "web1"}}, {}),
           4096);
   REQUIRE(body);
   CHECK((*body)["compare"][0] ==
@@ -64,8 +64,9 @@ TEST_CASE("each condition is a comparison of etcd's") {
       change_body(k_root,
           {{.kind = Kind::held, .key = "a", .fence = 5},
               {.kind = Kind::less, .key = "b", .text = "002"}, {.kind = Kind::present, .key = "c"}},
-          {{.key = "d", .text = "x", .leased = true}, {.key = "e", .text = {}, .removes = true}},
-          "77"),
+          {{.key = "d", .text = "x", .leased = true}, {.key = "e", .text = {}, .removes = true},
+              {.key = "f", .text = "y", .kept = std::chrono::hours{24}}, {.key = "g", .text = "z"}},
+          {{std::chrono::seconds{0}, "77"}, {std::chrono::hours{24}, "78"}}),
       4096);
   REQUIRE(body);
   const auto& compare = (*body)["compare"];
@@ -75,6 +76,8 @@ TEST_CASE("each condition is a comparison of etcd's") {
   CHECK(compare[1]["value"] == base("002"));
   CHECK(compare[2]["result"] == "GREATER");
   CHECK((*body)["success"][0]["requestPut"]["lease"] == "77");
+  CHECK((*body)["success"][2]["requestPut"]["lease"] == "78");
+  CHECK_FALSE((*body)["success"][3]["requestPut"].contains("lease"));
   CHECK((*body)["success"][1]["requestDeleteRange"]["key"] == base("/chillbox/shop/e"));
 }
 

@@ -111,6 +111,27 @@ public:
   }
   // With the first key of each change that was made, before its answer. Set before anybody asks.
   void on_made(std::function<void(const std::string&)> made) { m_on_made = std::move(made); }
+  // As etcd does when the time has come of what was written with one.
+  void expire(const std::string& prefix) {
+    {
+      const std::lock_guard lock(m_mutex);
+      std::erase_if(m_values, [&](const auto& one) {
+        return one.first.starts_with(prefix) && m_kept[one.first].count() > 0;
+      });
+    }
+    tell();
+  }
+  std::chrono::seconds kept(const std::string& key) {
+    const std::lock_guard lock(m_mutex);
+    return m_kept[key];
+  }
+  std::vector<std::string> keys() {
+    const std::lock_guard lock(m_mutex);
+    std::vector<std::string> all;
+    for (const auto& [key, _] : m_values)
+      all.push_back(key);
+    return all;
+  }
   void clock(int64_t ahead_s) { m_ahead_s = ahead_s; }
   std::string text(const std::string& key) {
     const std::lock_guard lock(m_mutex);
@@ -141,6 +162,7 @@ private:
   }
   void write(const control::EngineWrite& one) {
     m_leased.erase(one.key);
+    m_kept[one.key] = one.kept;
     if (one.leased)
       m_leased.insert(one.key);
     if (one.removes) {
@@ -169,6 +191,7 @@ private:
   uint64_t m_revision = 0;
   size_t m_released = 0;
   std::set<std::string> m_leased;
+  std::map<std::string, std::chrono::seconds> m_kept;
   std::function<void(const std::string&)> m_on_made;
   std::atomic<int64_t> m_ahead_s{0};
   bool m_down = false;

@@ -18,6 +18,8 @@ TEST_CASE("a host takes an order, switches with a slot, and is done; then it wai
   web1.say(order, "web2", HostTurn::done);
   web1.say(order, "web3", HostTurn::done);
   CHECK(web1.ends(1));
+  // What is said of an order goes from the engine in time.
+  CHECK(web1.fleet.kept(daemon::reports_key(order) + "web1") == std::chrono::days{90});
   const auto job = must(web1.store().jobs("blog", 1)).front();
   CHECK(job.actor == "rollout:anna");
   const auto rows = web1.rows();
@@ -51,6 +53,7 @@ TEST_CASE("rollout stop lets no host begin, and resume lets it go on") {
   REQUIRE(web1.becomes(order, HostTurn::staged));
   must(web1.all->stop_site(site(), {"kim", "not now"}));
   CHECK(web1.rows().front().stop->by == "kim");
+  CHECK(web1.fleet.kept(daemon::stop_key(order)) == std::chrono::days{90});
   web1.say(order, "web2", HostTurn::done);
   std::this_thread::sleep_for(os::Millis{100});
   CHECK(web1.mine(order).state == HostTurn::staged);
