@@ -135,7 +135,8 @@ const Table<HostTls>& host_tls_table() {
       {"eab_key_file", into(&T::eab_key_file, Text{k_optional_path})},
       {"engine", into(&T::engine, Text{k_dns_hook_name})}, {"http3", into(&T::http3, Boolean{})},
       {"proxy_protocol", into(&T::proxy_protocol, Boolean{})},
-      {"peers", each(&T::peers, 20, Text{k_peer})}};
+      {"peers", each(&T::peers, 20, Text{k_peer})},
+      {"issuer", into(&T::issuer, Choice{{"host", "fleet"}})}};
   return k_tls;
 }
 
@@ -233,7 +234,7 @@ const Section& sections() {
   return k_sections;
 }
 
-void check_together(Problems& problems, const HostConfig& host) {
+void check_together(Problems& problems, const HostConfig& host, bool has_engine) {
   if (host.tls_certificate.empty() != host.tls_certificate_key.empty())
     problems.add(
         "nginx.tls_certificate", "must be set together with nginx.tls_certificate_key, or neither");
@@ -242,6 +243,9 @@ void check_together(Problems& problems, const HostConfig& host) {
   if (host.tls.proxy_protocol && host.trusted_proxies.empty())
     problems.add("tls.proxy_protocol",
         "needs the proxies that speak it in nginx.trusted_proxies: without them every visitor has a proxy's address");
+  if (host.tls.by_fleet() && !has_engine)
+    problems.add("tls.issuer",
+        "fleet needs the fleet's engine in [fleet]: chillboxctl fleet init makes it, with its settings");
   if (host.http_port == host.https_port)
     problems.add("nginx.https_port", cat("is the same as nginx.http_port, ", host.http_port));
 }
@@ -262,7 +266,7 @@ Result<HostConfig> parse_host_config(std::string_view toml, std::string_view fil
   Problems problems(file_name, &lines);
   HostConfig host;
   read_object({problems, ""}, json, sections(), host);
-  check_together(problems, host);
+  check_together(problems, host, json.contains("fleet"));
   if (!problems.empty())
     return problems.error();
   return host;

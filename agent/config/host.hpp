@@ -25,9 +25,12 @@ struct HostTls {
   bool http3 = false;
   bool proxy_protocol = false;    // on both ports, of every site
   std::vector<std::string> peers; // "HOST" or "HOST:PORT": other hosts with the same names
+  std::string issuer = "host";    // or "fleet": one host of the fleet for all that have the site
 
   bool issues() const { return acme != "off"; }
-  std::string directory() const; // URL; "" when off
+  bool by_fleet() const { return issuer == "fleet"; }
+  bool asks_others() const { return by_fleet() || !peers.empty(); } // for a challenge's answer
+  std::string directory() const;                                    // URL; "" when off
   bool operator==(const HostTls&) const = default;
 };
 

@@ -41,6 +41,8 @@ struct Certificate {
   std::vector<PlainName> plain;                    // names of the site that it does not
   int64_t not_before_ms = 0, not_after_ms = 0;     // 0: none is served
   std::string issuer, sha256;                      // of the leaf
+  bool by_fleet = false;     // one host of the fleet orders it for all that have the site
+  std::string issued_by;     // which one did, "": this one
   int64_t next_ms = 0;       // when something is tried next: an order or a renewal
   int64_t failing_ms = 0;    // since when nothing has worked, 0: it works
   uint64_t failures = 0;     // in a row

@@ -36,6 +36,8 @@ constexpr auto table(const Certificate*) {
       Member{"not_before_ms", &C::not_before_ms, "0: none is served"},
       Member{"not_after_ms", &C::not_after_ms, "0: none is served"},
       Member{"issuer", &C::issuer, ""}, Member{"sha256", &C::sha256, "of the certificate"},
+      Member{"by_fleet", &C::by_fleet, "one host of the fleet orders it for the others"},
+      Member{"issued_by", &C::issued_by, "the host of the fleet that ordered it, \"\": this one"},
       Member{"next_ms", &C::next_ms, "the next attempt or renewal, 0: none is planned"},
       Member{"failing_ms", &C::failing_ms, "since when nothing has worked, 0: it works"},
       Member{"failures", &C::failures, "in a row"},

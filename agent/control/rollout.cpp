@@ -105,9 +105,9 @@ RolloutStop parse_stop(std::string_view text) {
   return {printable(stop.by, 200), printable(stop.why, k_most_report_text)};
 }
 
-Result<SignedReport> parse_signed_report(std::string_view text) {
-  return TRY_IN("signed report",
-      from_json<SignedReport>(TRY_IN("signed report", parse_json(text, k_max_signed_report))));
+Result<SignedReport> parse_signed_report(std::string_view text, size_t limit) {
+  return TRY_IN(
+      "signed report", from_json<SignedReport>(TRY_IN("signed report", parse_json(text, limit))));
 }
 
 Result<HostReport> parse_report(std::string_view text) {

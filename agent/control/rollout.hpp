@@ -94,7 +94,7 @@ Result<SignedOrder> parse_signed_order(std::string_view text);
 std::string signed_order_text(const SignedOrder& both);
 std::string stop_text(const RolloutStop& stop);
 RolloutStop parse_stop(std::string_view text); // whatever it is
-Result<SignedReport> parse_signed_report(std::string_view text);
+Result<SignedReport> parse_signed_report(std::string_view text, size_t limit = k_max_signed_report);
 Result<HostReport> parse_report(std::string_view text);
 
 // --- what becomes of the hosts of a rollout, of the laptop's walk and of the hosts' own

@@ -71,6 +71,7 @@ private:
   void start_edge_if_due();
   void vault_ended();
   tls::Parts tls_parts();
+  tls::Sharing tls_sharing();
   std::vector<cron::Errand> errands();
   std::unique_ptr<FleetEngine> fleet_engine();
   Result<cron::Claim> claim(const SiteName& site, const std::string& line, int64_t due);

@@ -5,6 +5,8 @@
 #include "crypto/age.hpp"
 #include "daemon/monitor.hpp"
 #include "openrc/cgroup.hpp"
+#include "rollout/order.hpp"
+#include "rollout/roster.hpp"
 #include "rollout/service_kind.hpp"
 
 namespace chillbox::daemon {
@@ -30,7 +32,29 @@ Result<SecretString> open_sealed(secrets::Vault& vault, const std::string& seale
   }
 }
 
+constexpr std::string_view k_certificate_comment = "chillbox certificate"; // that a host signs
+
 } // namespace
+
+tls::Sharing Monitor::tls_sharing() {
+  tls::Sharing sharing;
+  if (!m_host.config.tls.by_fleet() || !m_fleet)
+    return sharing;
+  sharing.engine = m_fleet.get();
+  sharing.hosts = [this](const std::string& site) -> Result<tls::SharingHosts> {
+    const auto fleet = TRY(rollout::fleet_of(m_host));
+    return tls::sharing_hosts(fleet.roster, fleet.me, site);
+  };
+  sharing.sign = [this](std::string text) {
+    return rollout::signed_by_host(m_host, std::move(text), k_certificate_comment);
+  };
+  sharing.text_of = [this](
+                        const std::string& host, const std::string& text) -> Result<std::string> {
+    return rollout::text_of_host(
+        TRY(rollout::fleet_of(m_host)), host, "certificate", text, k_certificate_comment);
+  };
+  return sharing;
+}
 
 tls::Parts Monitor::tls_parts() {
   tls::Parts parts;
@@ -67,6 +91,7 @@ tls::Parts Monitor::tls_parts() {
     if (auto ran = rollout::run_event(m_host, "tls", environment, [](std::string_view) {}); !ran)
       log::warn(ran.error().message);
   };
+  parts.sharing = tls_sharing();
   parts.changed = [this] {
     m_changes.notify();
     m_notifier.refresh(true);

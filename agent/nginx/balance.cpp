@@ -184,7 +184,10 @@ bool Fleet::balanced(std::string_view site) const {
 }
 
 Result<Fleet> fleet_of(const control::Roster& roster, const control::FleetHost& here) {
-  Fleet out{.balancers = {}, .address = {}, .hosts = {}, .sites = roster.balanced};
+  Fleet out{.balancers = {}, .address = {}, .hosts = {}, .sites = roster.balanced, .others = {}};
+  for (const auto& host : roster.hosts)
+    if (host.name != here.name && config::Network::parse(host.address))
+      out.others.push_back(in_brackets(host.address));
   if (roster.balanced.empty())
     return out;
   TRY(check_addresses(roster));

@@ -28,6 +28,7 @@ struct Fleet {
   std::string address;                      // of this balancer, "": it is none
   std::vector<std::string> hosts;           // addresses to which it passes requests on
   std::vector<control::BalancedSite> sites; // of all balancers
+  std::vector<std::string> others;          // addresses of all other hosts; a name is none
   bool balances() const { return !address.empty(); }
   bool balanced(std::string_view site) const; // by whichever host
   bool takes_visitors_of(std::string_view site) const { return balances() && balanced(site); }

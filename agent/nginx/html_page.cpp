@@ -57,7 +57,7 @@ std::string challenge_location(const config::HostConfig& host, const os::Paths& 
   const std::string begin = cat(
       "  location ^~ /.well-known/acme-challenge/ {\n    default_type text/plain;\n    disable_symlinks on from=",
       paths.state(), "/acme;\n    root ", paths.state(), "/acme;\n");
-  if (host.tls.peers.empty())
+  if (!host.tls.asks_others())
     return begin + "  }\n";
   return cat(begin,
       "    error_page 404 = @chillbox_peers;\n  }\n  location @chillbox_peers {\n"

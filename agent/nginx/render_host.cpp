@@ -117,14 +117,23 @@ std::string refusing_server(const config::HostConfig& host, const HostFacts& fac
       ";\n  ssl_reject_handshake on;\n", tls_settings(facts.build), "}\n\n");
 }
 
-std::string peers(const config::HostConfig& host) {
+// The texts of sites may name them long after chillboxd.toml does not: with none it is this host
+// itself, where the question ends.
+std::string peers(const config::HostConfig& host, const Fleet& fleet) {
+  auto all = host.tls.peers;
+  if (host.tls.by_fleet())
+    for (const auto& other : fleet.others)
+      if (std::ranges::find(all, other) == all.end())
+        all.push_back(other);
+  if (all.empty())
+    all.emplace_back("127.0.0.1");
   std::string out;
-  for (const auto& peer : host.tls.peers) {
+  for (const auto& peer : all) {
     const bool port = peer.starts_with('[') ? !peer.ends_with(']') : peer.find(':') != peer.npos;
     out +=
         cat("  server ", peer, port ? std::string() : cat(":", host.http_port), " max_fails=0;\n");
   }
-  return out.empty() ? out : cat("\nupstream chillbox_peers {\n", out, "}\n");
+  return cat("\nupstream chillbox_peers {\n", out, "}\n");
 }
 
 // The edge sees only what NGINX has understood: HTTP/1.0, no chunks, no second request on a
@@ -249,8 +258,9 @@ bool has_ipv6() {
 
 std::string render_host(const config::HostConfig& host, const os::Paths& paths,
     const std::string& generation, const HostFacts& facts) {
-  std::string out = cat(k_shared, dispositions(), trust(host, facts),
-      believed_balancers(facts.fleet), ready_askers(host), tls_maps(host, facts), peers(host));
+  std::string out =
+      cat(k_shared, dispositions(), trust(host, facts), believed_balancers(facts.fleet),
+          ready_askers(host), tls_maps(host, facts), peers(host, facts.fleet));
   if (facts.names_hash)
     out +=
         "# A host name may have 253 bytes; NGINX expects about 50.\nserver_names_hash_bucket_size 512;\n";

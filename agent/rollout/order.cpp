@@ -3,6 +3,7 @@
 #include "artifact/verify.hpp"
 #include "backup/archive.hpp"
 #include "base/text.hpp"
+#include "control/engine_link.hpp"
 #include "control/messages.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/minisign.hpp"
@@ -183,7 +184,7 @@ Result<std::string> text_of_host(const Fleet& fleet, std::string_view host, std:
     return fail(Code::denied,
         cat(whose, ": the roster has no report key of that host",
             of == nullptr ? "" : ": chillboxctl fleet rotate"));
-  auto both = TRY_IN(whose, control::parse_signed_report(text));
+  auto both = TRY_IN(whose, control::parse_signed_report(text, control::k_max_engine_text));
   const auto key = TRY_IN(whose, crypto::MinisignPublicKey::parse(of->report_key));
   const auto signature = crypto::MinisignSignature::parse(both.signature);
   if (!signature)

@@ -3,6 +3,7 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/time.hpp"
 
 #include <algorithm>
 
@@ -17,13 +18,26 @@ constexpr std::string_view k_token = "chillbox-";
 
 } // namespace
 
+struct Certificates::Ear {
+  explicit Ear(Certificates* all) : certificates(all) {}
+  std::mutex mutex;
+  Certificates* certificates; // null: they are gone
+};
+
 Certificates::Certificates(Host host)
     : m_host(std::move(host)),
       m_acme({m_host.disk, m_host.runner, m_host.clock, m_host.paths, m_host.config, m_host.as_root,
           [this] { return m_stop.load(); }}),
       m_files(m_host.disk, m_host.paths),
-      m_prober(m_acme, m_host.disk, m_host.clock, m_host.paths, m_host.config) {
+      m_prober(m_acme, m_host.disk, m_host.clock, m_host.paths, m_host.config),
+      m_share(m_host.parts.sharing, m_host.clock), m_ear(std::make_shared<Ear>(this)) {
   m_offset_ms = m_host.clock.wall_ms() - m_host.clock.mono().count();
+}
+
+Certificates::~Certificates() {
+  stop();
+  const std::lock_guard lock(m_ear->mutex);
+  m_ear->certificates = nullptr;
 }
 
 // Where it is, where its key was to move from, or nowhere: then NGINX is not told of it.
@@ -82,6 +96,12 @@ void Certificates::begin() {
       m_host.disk.list(challenge_dir(m_host.paths)).value_or(std::vector<std::string>{}))
     if (name.starts_with(k_token)) // of a probe that a crash cut off
       (void)m_host.disk.remove(cat(challenge_dir(m_host.paths), "/", name));
+  if (m_share.is_on())
+    m_host.parts.sharing.engine->follow(std::string(k_shared_prefix), [ear = m_ear] {
+      const std::lock_guard lock(ear->mutex);
+      if (ear->certificates != nullptr)
+        ear->certificates->fleet_news();
+    });
   if (auto begun = m_thread.start("tls", [this] { loop(); }); !begun)
     log::error(cat(
         "tls: no certificate is ordered until chillboxd starts again: ", begun.error().message));
@@ -95,6 +115,12 @@ void Certificates::refresh() {
 void Certificates::fleet_changed() {
   const std::lock_guard lock(m_mutex);
   m_refresh = true;
+  m_wake.notify_all();
+}
+
+void Certificates::fleet_news() {
+  const std::lock_guard lock(m_mutex);
+  m_fleet_news = true;
   m_wake.notify_all();
 }
 
@@ -120,7 +146,9 @@ void Certificates::loop() {
     (void)guarded("tls", [this] { tick(); });
     const auto next = next_ms();
     std::unique_lock lock(m_mutex);
-    const auto is_asked = [this] { return m_stop || m_refresh || !m_asked.empty(); };
+    const auto is_asked = [this] {
+      return m_stop || m_refresh || m_fleet_news || !m_asked.empty();
+    };
     if (!next) {
       m_wake.wait(lock, is_asked);
       continue;
@@ -165,16 +193,21 @@ void Certificates::look_at_clock() {
 void Certificates::tick() {
   const std::lock_guard work(m_work);
   look_at_clock();
-  bool refresh = false, unlocked = false;
+  bool refresh = false, unlocked = false, news = false;
   {
     const std::lock_guard lock(m_mutex);
     refresh = std::exchange(m_refresh, false);
     unlocked = std::exchange(m_unlocked, false);
+    news = std::exchange(m_fleet_news, false);
   }
   if (refresh)
     sync();
   if (unlocked)
     m_held.clear();
+  if (news)
+    m_share.heard_of();
+  if (m_share.is_on() && (news || refresh))
+    look_at_fleet();
   take_asked();
   auto rows = m_host.store.certificates();
   if (!rows)
@@ -215,8 +248,9 @@ void Certificates::take_asked() {
       const bool is_it = one == record.id || (!record.site.empty() && record.site == one);
       if (!is_it || !wanted_of(record.id).orders())
         continue;
-      record.facts.bad.clear(); // a person says that it is well now
-      record.facts.renew_ms = now();
+      record.facts.bad.clear();                 // a person says that it is well now
+      record.facts.renew_ms = now() - k_day_ms; // not after the fleet's other hosts
+      record.facts.ari_ms = std::max(record.facts.ari_ms, now() + k_hour_ms); // nor as the CA says
       record.facts.unsure = 0;
       record.next_ms = now();
       save(record);

@@ -16,11 +16,13 @@
 #include "tls/plan.hpp"
 #include "tls/problem.hpp"
 #include "tls/readiness.hpp"
+#include "tls/share.hpp"
 
 #include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -44,6 +46,7 @@ struct Parts {
   // events/tls of the administrator's
   std::function<void(const std::vector<std::pair<std::string, std::string>>& environment)> event;
   std::function<void()> changed; // a row is new; any thread
+  Sharing sharing = {};          // with the other hosts of the fleet
 };
 
 class Certificates {
@@ -59,7 +62,7 @@ public:
     Parts parts;
   };
   explicit Certificates(Host host);
-  ~Certificates() { stop(); }
+  ~Certificates();
   Certificates(const Certificates&) = delete;
   Certificates& operator=(const Certificates&) = delete;
 
@@ -67,6 +70,7 @@ public:
   // not told of those that cannot be.
   void repair();
   void begin();         // starts the thread
+  void fleet_news();    // the fleet's engine may have another certificate; any thread
   void refresh();       // something was written to the store; cheap, returns at once
   void fleet_changed(); // so is what is balanced here
   void unlocked();      // keys in memory can be opened
@@ -114,6 +118,20 @@ private:
   void wait(Record& record, const std::string& why);
   void rest(Record& record);        // valid: until it is looked at again
   bool restore_key(Record& record); // of a key in memory, after a boot
+  // fleet_turn.cpp: by one host of the fleet for all
+  bool is_to_share(const Record& record, const Wanted& wanted) const;
+  void look_at_fleet();
+  bool take_or_keep(Record& record, FleetView& view);       // true: nothing else is to be done now
+  Result<void> take(Record& record, const FleetView& view); // sealed: only an unlocked host can
+  bool is_newer(const Record& record, int64_t not_before_ms, const std::string& sha256) const;
+  bool keep(Record& record, const FleetView& view); // false: it was to, and could not
+  bool is_others_turn(Record& record, const FleetView& view, bool renews);
+  void wait_for_fleet(Record& record, const std::string& why, int64_t until_ms, bool failed);
+  int64_t own_order_ms(const Record& record, const FleetView& view, bool renews) const;
+  bool may_order(Record& record, const std::vector<std::string>& names, bool exempt);
+  bool share(Record& record, bool is_new);
+  void tell_failure(Record& record);
+  void note_refused(const Record& record, const std::string& why);
   // order.cpp
   void order(Record record, const std::vector<std::string>& names);
   Answer<Issued> ask(Record& record);
@@ -147,11 +165,18 @@ private:
   std::mutex m_work;                      // around all that changes rows
   std::map<std::string, Wanted> m_wanted; // by id; with m_work
   std::map<std::string, int64_t> m_held;  // not before, of what the store would not take
+  Share m_share;
+  std::map<std::string, uint64_t> m_fences; // of this host's claims, by id; with m_work
+  // When it was kept, and a refusal recorded, last, by id; with m_work.
+  std::map<std::string, int64_t> m_kept_ms, m_refused_ms;
   std::map<std::string, std::pair<State, AlertLevel>> m_told; // the last event; with m_work
   mutable std::mutex m_mutex;                                 // of what follows
   std::condition_variable m_wake;
   std::vector<std::string> m_asked; // sites, to be renewed
   bool m_refresh = true;
+  bool m_fleet_news = false;
+  struct Ear; // what the fleet's engine calls, which may outlive this
+  std::shared_ptr<Ear> m_ear;
   bool m_unlocked = false;
   std::atomic<uint64_t> m_seen = 0; // of the store's sites
   int64_t m_offset_ms = 0;          // wall clock less monotonic clock

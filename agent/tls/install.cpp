@@ -147,6 +147,7 @@ void Certificates::served(Record& record, const crypto::CheckedChain& chain, std
   const auto& facts = chain.leaf_facts;
   record.chain = chain.pem;
   record.key = f.memory ? std::string() : std::string(key);
+  f.by = record.pending.by;
   record.pending = {};
   f.names = facts.names;
   for (const auto& name : f.names)
@@ -178,6 +179,8 @@ void Certificates::served(Record& record, const crypto::CheckedChain& chain, std
   elsewhere.facts.memory = !f.memory;
   if (auto removed = m_files.remove(elsewhere); !removed)
     log::warn(cat("certificate '", record.id, "': ", removed.error().message));
+  if (f.unshared)
+    share(record, true);
 }
 
 } // namespace chillbox::tls

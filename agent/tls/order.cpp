@@ -71,7 +71,8 @@ OrderRequest Certificates::request_of(const Record& record, const std::string& c
   }
   r.profile = f.no_profile ? "" : f.profile;
   r.order_url = record.pending.order_url;
-  if (record.served() && !f.no_replaces && f.not_after_ms > now())
+  // Of this host's own account alone.
+  if (record.served() && !f.no_replaces && f.by.empty() && f.not_after_ms > now())
     r.replaces = crypto::first_certificate(record.chain);
   return r;
 }
@@ -131,7 +132,7 @@ void Certificates::order(Record record, const std::vector<std::string>& names) {
     return wait(record,
         "the site's NGINX text takes no certificate: deploy it once more, and let a template of its own include SITE.ssl_cert.include");
   const auto orders = m_host.store.certificate_orders(now() - 8 * k_day_ms);
-  const bool exempt = record.served() && !f.no_replaces;
+  const bool exempt = record.served() && !f.no_replaces && f.by.empty();
   if (const auto over = over_budget(orders.value_or(std::vector<store::CertificateOrder>{}),
           record.id, names, exempt, now())) {
     record.state = State::backing_off;
@@ -140,6 +141,8 @@ void Certificates::order(Record record, const std::vector<std::string>& names) {
     record.next_ms = over->until_ms;
     return save(record);
   }
+  if (f.shared && !may_order(record, names, exempt))
+    return;
   if (record.pending.names != names)
     record.pending = {.names = names};
   const auto seq = m_host.store.begin_certificate_order({0, record.id, names, now(), ""});
@@ -159,6 +162,7 @@ void Certificates::order(Record record, const std::vector<std::string>& names) {
   record.pending.chain = answer->chain.substr(0, crypto::k_max_chain + 1);
   record.pending.order_url = answer->order_url;
   record.pending.profile = answer->profile;
+  f.unshared = f.shared;
   f.renew_ms = answer->ari ? answer->ari->selected_ms : 0;
   f.ari_ms = answer->ari ? now() +
           std::clamp<int64_t>(
@@ -207,6 +211,7 @@ void Certificates::failed(Record& record, const Problem& problem) {
   note_failure(record,
       cat(problem.detail, remedy.empty() ? "" : ": ", remedy, clocks(problem, now())),
       problem.type);
+  tell_failure(record);
   f.link = problem.link;
   const bool person = next == Next::attention || next == Next::without_profile ||
       next == Next::without_replaces || next == Next::register_again;

@@ -23,12 +23,13 @@ Pending read_pending(const Json& j) {
       .key = text_in(j, "key"),
       .chain = text_in(j, "chain"),
       .order_url = text_in(j, "order_url"),
-      .profile = text_in(j, "profile")};
+      .profile = text_in(j, "profile"),
+      .by = text_in(j, "by")};
 }
 
 Json json_of(const Pending& p) {
   return {{"names", p.names}, {"key", p.key}, {"chain", p.chain}, {"order_url", p.order_url},
-      {"profile", p.profile}};
+      {"profile", p.profile}, {"by", p.by}};
 }
 
 void read_bad(const Json& j, Facts& facts) {
@@ -65,6 +66,8 @@ template <class F, class Visit> void each_text(F& f, Visit visit) {
   visit("problem", f.problem);
   visit("problem_type", f.problem_type);
   visit("link", f.link);
+  visit("by", f.by);
+  visit("claim", f.claim);
 }
 template <class F, class Visit> void each_time(F& f, Visit visit) {
   visit("not_before_ms", f.not_before_ms);
@@ -74,11 +77,14 @@ template <class F, class Visit> void each_time(F& f, Visit visit) {
   visit("ari_ms", f.ari_ms);
   visit("failing_ms", f.failing_ms);
   visit("off_until_ms", f.off_until_ms);
+  visit("alone_ms", f.alone_ms);
 }
 template <class F, class Visit> void each_flag(F& f, Visit visit) {
   visit("memory", f.memory);
   visit("no_replaces", f.no_replaces);
   visit("no_profile", f.no_profile);
+  visit("shared", f.shared);
+  visit("unshared", f.unshared);
 }
 
 Facts read_facts(const Json& j) {

@@ -42,6 +42,7 @@ struct Pending {
   std::vector<std::string> names;
   std::string key, chain, order_url; // PEM; key "": in memory (files.hpp)
   std::string profile;
+  std::string by; // the host of the fleet that ordered it, "": this one
 };
 
 struct Facts {
@@ -54,6 +55,12 @@ struct Facts {
   std::string issuer, sha256, sealed_key; // sealed_key: age, base64; of a key in memory
   int64_t renew_ms = 0, ari_ms = 0;       // when the CA wants it renewed, and is asked again
   std::string explanation;
+  // Of a fleet of which one host orders (share.hpp).
+  bool shared = false;   // as it was planned
+  std::string by;        // who ordered what is served, "": this host
+  std::string claim;     // the text of this host's claim, "": it has none
+  int64_t alone_ms = 0;  // since when it cannot agree with the others, 0: it can
+  bool unshared = false; // this host ordered it, and the others cannot know
   // Of what failed.
   int64_t failing_ms = 0;
   uint64_t failures = 0, unsure = 0;

@@ -50,6 +50,8 @@ control::Certificate Certificates::describe(const Record& r) const {
       const auto why = f.plain.find(name);
       c.plain.push_back({name, why == f.plain.end() ? f.problem : why->second});
     }
+  c.by_fleet = f.shared;
+  c.issued_by = f.by;
   c.next_ms = r.next_ms;
   c.failing_ms = f.failing_ms;
   c.failures = f.failures;
@@ -126,7 +128,7 @@ Result<control::CertificateRenewal> Certificates::renew(const std::string& site,
             join(chain.leaf_facts.names, " "), "; nothing of it is kept")};
   }
   const auto orders = TRY(m_host.store.certificate_orders(now() - 8 * k_day_ms));
-  auto over = over_budget(orders, record.id, record.wanted, record.served(), now());
+  auto over = over_budget(orders, record.id, record.wanted, record.served() && f.by.empty(), now());
   if (!over && f.problem_type == "rateLimited" && record.next_ms > now())
     over = Budget{record.next_ms, f.problem};
   if (over)
@@ -147,6 +149,10 @@ Result<control::Certificate> Certificates::revoke(const std::string& site) {
     if (!record.served() || record.facts.mode != "auto")
       continue;
     any = true;
+    if (!record.facts.by.empty())
+      return fail(Code::preflight,
+          cat(record.facts.by,
+              " ordered it for the fleet, with its account at the CA: revoke it there"));
     if (const auto revoked = m_acme.revoke(crypto::first_certificate(record.chain)); !revoked)
       return std::unexpected(error_of(revoked.error()));
     record.pending = {};

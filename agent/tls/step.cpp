@@ -42,9 +42,16 @@ void Certificates::step(Record record) {
     return finish(std::move(record));
   if (record.facts.memory && record.served() && !m_files.exists(record) && restore_key(record))
     return;
+  std::optional<FleetView> fleet = record.facts.shared ? m_share.look(record) : std::nullopt;
+  if (fleet && take_or_keep(record, *fleet))
+    return;
   if (record.served())
     poll_ari(record);
   const bool renews = renewal_due(record);
+  const bool is_due =
+      !record.served() || renews || sorted(record.wanted) != sorted(record.facts.names);
+  if (fleet && is_due && is_others_turn(record, *fleet, renews))
+    return;
   auto names = ready_names(record, renews);
   if (!record.served() && names.empty())
     return wait(record,

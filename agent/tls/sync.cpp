@@ -56,6 +56,7 @@ void Certificates::sync_one(const Wanted& wanted, Record record, bool is_new) {
   f.challenge = wanted.challenge;
   f.dns = wanted.dns;
   f.profile = wanted.profile;
+  f.shared = is_to_share(record, wanted);
   if (wanted.mode == "provided")
     return provided(std::move(record), wanted);
   if (!wanted.orders() && (wanted.mode == "off" || wanted.mode == "edge" || !record.served()))

@@ -158,7 +158,7 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
     keys += is_key ? 1 : 0;
     active += cat(is_key ? line.substr(2) : line, "\n");
   }
-  CHECK(keys == 70);
+  CHECK(keys == 71);
   const auto parsed = config::parse_host_config(active, "chillboxd.toml");
   REQUIRE(parsed);
   const config::HostConfig standard;

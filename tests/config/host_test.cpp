@@ -216,7 +216,8 @@ TEST_CASE("a directory is https, a peer an address, and contact an address of e-
            "peers = [\"2001:db8::2\"]", "peers = [\"10.0.0.2; return 200\"]", "peers = [\"\"]",
            "contact = [\"admin\"]", "contact = [\"mailto:a@b.example\"]",
            "contact = [\"@b.example\"]", "contact = [\"a@b@c.example\"]", "engine = \"../sh\"",
-           "engine = \"a b\"", "profile = \"\\\"\"", "ca_file = \"ca.pem\"", "http3 = 1"}) {
+           "engine = \"a b\"", "issuer = \"web1\"", "issuer = \"fleet\"", "profile = \"\\\"\"",
+           "ca_file = \"ca.pem\"", "http3 = 1"}) {
     INFO(line);
     CHECK(holds(problems(cat("[tls]\n", line)), "chillboxd.toml:2: tls."));
   }

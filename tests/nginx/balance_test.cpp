@@ -66,7 +66,9 @@ TEST_CASE("[attack-G48] without a fleet nobody may refuse a request, and no prox
   CHECK_FALSE(has(text, "set_real_ip_from"));
   auto roster = shop();
   roster.balanced.clear(); // who balances nothing is believed nothing
-  CHECK(fleet_at(roster, 0) == Fleet{});
+  Fleet alone;
+  alone.others = {"10.0.0.2", "10.0.0.9"};
+  CHECK(fleet_at(roster, 0) == alone);
 }
 
 TEST_CASE("a balancer that chillboxd.toml trusts already is named once") {

@@ -407,7 +407,29 @@ TEST_CASE("a challenge that this host does not have is asked of its peers, once"
   s.host = host;
   s.site.domains = {"example.org", "www.example.org"};
   CHECK(count(render_site(s.input()).value(), "error_page 404 = @chillbox_peers;") == 2);
-  CHECK_FALSE(has(render_host({}, os::Paths{}, "g", {}), "chillbox_peers"));
+}
+
+TEST_CASE("where one host of a fleet orders for all, each asks all others for a challenge, once") {
+  config::HostConfig host;
+  host.tls.issuer = "fleet";
+  host.tls.peers = {"10.0.0.2"};
+  Fleet fleet;
+  fleet.others = {"10.0.0.2", "10.0.0.3", "[2001:db8::3]"};
+  CHECK(has(render_host(host, os::Paths{}, "g", {.fleet = fleet}),
+      "upstream chillbox_peers {\n  server 10.0.0.2:80 max_fails=0;\n  server 10.0.0.3:80 max_fails=0;\n"
+      "  server [2001:db8::3]:80 max_fails=0;\n}\n"));
+  Sample s;
+  s.host = host;
+  CHECK(has(render_site(s.input()).value(), "error_page 404 = @chillbox_peers;"));
+}
+
+TEST_CASE("peers that were taken out of chillboxd.toml leave an upstream for the sites that name it: this host, which says no") {
+  config::HostConfig host;
+  Fleet fleet;
+  fleet.others = {"10.0.0.3"};
+  const auto text = render_host(host, os::Paths{}, "g", {.fleet = fleet});
+  CHECK(has(text, "upstream chillbox_peers {\n  server 127.0.0.1:80 max_fails=0;\n}\n"));
+  CHECK_FALSE(has(text, "@chillbox_peers"));
 }
 
 TEST_CASE("no link below the folder of challenges is followed [attack-N5]") {

@@ -295,6 +295,7 @@ public:
       return {};
     };
     parts.fleet = [this] { return fleet; };
+    parts.sharing = sharing;
     parts.takes = [this](const std::string&) { return takes; };
     parts.open_sealed = [this](const std::string& sealed) -> Result<SecretString> {
       if (locked)
@@ -431,6 +432,7 @@ public:
   std::unique_ptr<store::Store> store;
   std::unique_ptr<tls::Certificates> certificates;
   nginx::Fleet fleet;
+  tls::Sharing sharing;
   std::map<std::string, nginx::SiteTls> texts;
   std::map<std::string, std::string> loaded;
   std::vector<std::string> tested, events;

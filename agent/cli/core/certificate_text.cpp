@@ -46,7 +46,9 @@ std::string verdict(const Certificate& c, int64_t now_ms) {
       ? "no https yet"
       : cat("https ends in ", span_text(c.not_after_ms - now_ms));
   if (c.state == CertificateState::waiting)
-    return cat(still, ": this host is not reached under its name, and no CA was asked");
+    return cat(still,
+        c.by_fleet ? ": it waits"
+                   : ": this host is not reached under its name, and no CA was asked");
   if (c.state == CertificateState::attention)
     return cat(still, ": a person is needed");
   return cat(still, c.not_after_ms == 0 ? ": the order failed" : ": the renewal fails");

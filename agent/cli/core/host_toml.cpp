@@ -96,6 +96,8 @@ std::string_view default_host_toml() {
 # proxy_protocol = false
 # Addresses of other hosts with the same names, which are asked for the challenges that this one does not have.
 # peers = []
+# Which host orders the certificate of a site: each one its own, or, with a [fleet], one of them for all: "fleet".
+# issuer = "host"
 
 [backup]
 # Where backups of the sites' data are stored: a hook of hooks/backup, whose target and credentials are in /etc/chillbox/backup/NAME. "" makes none.

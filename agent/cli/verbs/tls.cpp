@@ -70,6 +70,12 @@ std::string order_text(const Certificate& c) {
   return join(parts, ", ");
 }
 
+std::string issued_text(const Certificate& c) {
+  if (c.not_after_ms == 0 || (!c.by_fleet && c.issued_by.empty()))
+    return {};
+  return cat("by ", c.issued_by.empty() ? "this host" : c.issued_by, " for the fleet");
+}
+
 std::string probe_text(const CertificateProbe& probe) {
   return cat(probe.good ? "ok      " : "FAILED  ", probe.name,
       probe.address.empty() ? "" : cat(" at ", probe.address), ": ", probe.text);
@@ -83,6 +89,7 @@ void print_certificate(Terminal& terminal, const Certificate& c) {
   fact(terminal, "next", next_text(c));
   fact(terminal, "issuer", c.issuer);
   fact(terminal, "sha256", c.sha256);
+  fact(terminal, "issued", issued_text(c));
   fact(terminal, "ordered", order_text(c));
   fact(terminal, "ca", c.ca);
   for (const auto& probe : c.probes)
