@@ -271,6 +271,8 @@ Result<void> unpack(JobContext& r) {
 }
 
 Result<Next> run_stage(JobContext& r) {
+  if (r.old)
+    r.layers.begin(r.host, r.job.site, r.old->id);
   TRY(unpack(r));
   const std::string slug = r.job.site.str();
   if (!r.release.site.version || r.release.site.version->str() != r.verified->statement.version)

@@ -22,7 +22,6 @@
 #include "os/synced_with.hpp"
 
 #include <algorithm>
-#include <future>
 #include <map>
 #include <optional>
 #include <set>
@@ -50,46 +49,11 @@ bool is_key(std::string_view name) {
       name.find_first_not_of(k_of_a_layer) == std::string_view::npos;
 }
 
-// The digests of layers that were there before, each once. Those of the live release are likely to
-// be needed again: they are taken while the builds run (8 MB in 470 files took 45 to 93 ms on a
-// loaded machine).
-class Layers {
-public:
-  explicit Layers(JobContext& r)
-      : m_r(r), m_cache(cache_dir(r.host, r.release.site, r.release_dir())) {
-    if (!r.old || r.release.site.confidential)
-      return;
-    for (const auto& p : r.release.services)
-      if (const auto link = r.host.disk.read_link(cat(r.host.paths.releases(r.job.site), "/",
-              r.old->id, "/.chillbox/", p.service.name.str(), "/layer")))
-        if (*link && (*link)->starts_with(m_cache + "/"))
-          begin(**link);
-  }
-  Result<std::string> digest(const std::string& path) {
-    begin(path);
-    return m_digests.at(path).get();
-  }
-
-private:
-  // Without a thread when there is none to have.
-  void begin(const std::string& path) {
-    if (!m_digests.contains(path))
-      m_digests[path] = std::async(std::launch::async | std::launch::deferred, [this, path] {
-        return m_r.host.disk.tree_digest(
-            path, m_r.host.as_root ? std::optional<uid_t>(0) : std::nullopt);
-      }).share();
-  }
-  JobContext& m_r;
-  std::string m_cache;
-  std::map<std::string, std::shared_future<Result<std::string>>> m_digests;
-};
-
 class Build {
 public:
-  Build(JobContext& r, const PlannedService& p, Layers& layers)
-      : m_r(r), m_p(p), m_known(layers),
-        m_cache(cache_dir(r.host, r.release.site, r.release_dir())), m_built(build_dir(r, p)),
-        m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
+  Build(JobContext& r, const PlannedService& p)
+      : m_r(r), m_p(p), m_cache(cache_dir(r.host, r.release.site, r.release_dir())),
+        m_built(build_dir(r, p)), m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
 
   // Not synced but for what goes to the cache: the tree is, as a whole, once all is in it.
   Result<void> go() {
@@ -215,7 +179,7 @@ private:
     if (m_adopted.contains(name))
       return {};
     const std::string path = cat(m_cache, "/", name);
-    const auto digest = m_known.digest(path);
+    const auto digest = m_r.layers.digest(m_r.host, path);
     const std::string advice = cat("remove ", path, " and deploy again, so that it is rebuilt");
     if (!digest && digest.error().code == Code::denied)
       return fail(Code::corrupt,
@@ -228,7 +192,6 @@ private:
 
   JobContext& m_r;
   const PlannedService& m_p;
-  Layers& m_known;
   std::string m_cache, m_built, m_work, m_layers;
   std::map<std::string, std::string>
       m_names; // of the layers that this build made: its path, and where it is from now on
@@ -236,13 +199,12 @@ private:
 };
 
 Result<void> build_all(JobContext& r) {
-  Layers layers(r);
   auto services = r.release.services; // those first whose paths the others may want to know
   std::ranges::stable_partition(services, [](const PlannedService& p) { return p.kind.hashed; });
   for (const auto& p : services)
     if (p.kind.builds && r.host.disk.exists(r.release_dir() + "/" + p.service.name.str())) {
       r.info(cat("builds '", p.service.name.str(), "'")); // the first time takes long
-      TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p, layers).go());
+      TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p).go());
     }
   const Unsynced later;
   return r.host.disk.make_dir(top_of(r), k_traverse, root_and(r.release.user));

@@ -8,6 +8,7 @@
 #include "base/secret.hpp"
 #include "rollout/host_context.hpp"
 #include "rollout/job_control.hpp"
+#include "rollout/layer_digests.hpp"
 #include "rollout/loaded_release.hpp"
 
 #include <cstdint>
@@ -39,6 +40,7 @@ struct JobContext {
   Fd artifact;
   SecretBytes file_key;
   std::string staged_digest; // of what was unpacked and walked: what is installed must have it
+  LayerDigests layers;
   std::optional<artifact::Verified> verified;
   std::string old_secrets; // set that was current before this job exchanged it
   std::string old_nginx;

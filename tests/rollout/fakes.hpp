@@ -6,6 +6,7 @@
 #include "os/clock.hpp"
 #include "os/disk.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <functional>
@@ -54,6 +55,10 @@ public:
     const std::lock_guard lock(m_mutex);
     m_changes.clear();
   }
+  auto digested(const std::string& dir) { // how often its digest was asked for
+    const std::lock_guard lock(m_mutex);
+    return std::ranges::count(m_digested, dir);
+  }
 
   Result<std::string> read(const std::string& path, size_t limit) override {
     ++looks;
@@ -95,6 +100,10 @@ public:
   }
   Result<std::string> tree_digest(
       const std::string& dir, std::optional<uid_t> owner = std::nullopt) override {
+    {
+      const std::lock_guard lock(m_mutex);
+      m_digested.push_back(dir);
+    }
     return real().tree_digest(dir, owner);
   }
   Result<std::vector<os::TreeLink>> tree_links(const std::string& dir) override {
@@ -185,7 +194,7 @@ private:
 
   std::string m_root;
   std::mutex m_mutex;
-  std::vector<std::string> m_changes;
+  std::vector<std::string> m_changes, m_digested;
   uint64_t m_left = 0;
   int m_error = 0;
   std::atomic<bool> m_struck{false};

@@ -1,5 +1,6 @@
 // Verified bytes stay verified: from the walk to the sealed release, its builds and the layers that
 // they share.
+#include "rollout/engine_host.hpp"
 #include "rollout/host.hpp"
 #include "rollout/links.hpp"
 
@@ -149,6 +150,22 @@ TEST_CASE("a layer that is not what its name says, or has no digest in it, is no
   host.runner.app("5.0.0").building = uses_layer("other");
   CHECK(host.deploy("5.0.0").state == JobState::done);
   CHECK_FALSE(host.disk.exists(host.paths.cache(site()) + "/old")); // pruned
+}
+
+TEST_CASE("the layer of the live release is looked at once, and before the next one is installed") {
+  LiveHost host;
+  host.runner.app("2.0.0").building = uses_layer("deps");
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  const std::string layer = layer_of(host);
+  REQUIRE(host.disk.digested(layer) == 0);
+  bool begun = false;
+  host.disk.before_copy = [&](const std::string&) {
+    begun = eventually([&] { return host.disk.digested(layer) == 1; });
+  };
+  host.runner.app("3.0.0").building = uses_layer("deps", "not made, because it is there");
+  REQUIRE(host.deploy("3.0.0").state == JobState::done);
+  CHECK(begun);
+  CHECK(host.disk.digested(layer) == 1);
 }
 
 TEST_CASE("a link that a build makes stays in the release, its layers and the system's programs [attack-D12]") {
