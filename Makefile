@@ -50,12 +50,16 @@ $(foreach room,$(ROOMS),$(eval below_$(room) := $(call below,$(room))))
 libs = $(foreach room,$(1),$(BUILD)/lib$(room).a)
 
 # Evaluated when they are used, not when make begins: on a fresh machine the first target installs pkg-config and the libraries.
-FLAGS_base = $(shell pkg-config --cflags spdlog 2>/dev/null)
+FLAGS_base = $(filter-out -DSPDLOG_SHARED_LIB -DSPDLOG_COMPILED_LIB,$(shell pkg-config --cflags spdlog 2>/dev/null)) -DFMT_HEADER_ONLY
 FLAGS_cli = $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
 
-LIBS_DAEMON = -lsodium -lseccomp -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog 2>/dev/null) -lzstd -lz -lpthread
+# A library that a program has inside costs it nothing when it starts, and a deploy starts chillboxd twice more (stager, launcher). Those that read strangers' bytes
+# stay the system's, so that its updates reach them.
+inside = $(if $(wildcard $(shell $(CXX) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
+LIBS_DAEMON = $(call inside,sodium) $(call inside,seccomp) $(call inside,sqlite3) -lcrypto -lzstd -lz -lpthread
+CXX_INSIDE := $(if $(SANITIZE),,-static-libstdc++ -static-libgcc)
 LIBS_HTTP = $(shell pkg-config --libs cpp-httplib 2>/dev/null) -lssl -lcrypto
-LIBS_CLI = -lsodium -lseccomp $(LIBS_HTTP) $(shell pkg-config --libs spdlog 2>/dev/null) -lzstd -lz -lpthread
+LIBS_CLI = -lsodium -lseccomp $(LIBS_HTTP) -lzstd -lz -lpthread
 
 # Only the host in a box needs root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))
@@ -162,7 +166,7 @@ $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
 
 $(BUILD)/chillboxd: $(BUILD)/agent/daemon/main.o $(call libs,$(below_daemon))
 	@printf '  LINK  %s\n' $@
-	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) $(CXX_INSIDE) -o $@ $^ $(LIBS_DAEMON)
 
 $(BUILD)/chillboxctl: $(BUILD)/agent/cli/main.o $(call libs,$(below_cli))
 	@printf '  LINK  %s\n' $@
@@ -171,7 +175,7 @@ $(BUILD)/chillboxctl: $(BUILD)/agent/cli/main.o $(call libs,$(below_cli))
 # One runs for each service: with the C++ library inside, of which it uses little, it takes a quarter of a megabyte.
 $(BUILD)/chillbox-log: $(BUILD)/agent/openrc/main.o $(call libs,$(below_os))
 	@printf '  LINK  %s\n' $@
-	@$(CXX) $(CXXFLAGS) $(LDFLAGS) $(if $(SANITIZE),,-static-libstdc++ -static-libgcc) -o $@ $^ -lsodium -lseccomp -lpthread
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) $(CXX_INSIDE) -o $@ $^ -lsodium -lseccomp -lpthread
 
 $(BUILD)/test-openrc: | $(BUILD)/chillbox-log
 

@@ -16,4 +16,4 @@ docs: $(BUILD)/control-schema ## write docs/site.json.md and docs/control.schema
 
 $(BUILD)/control-schema: tests/schema/write.cpp $(BUILD)/agent/cli/core/answers.o $(call libs,$(below_control))
 	@printf '  LINK  %s\n' $@
-	@$(COMPILE) $(OPT_TESTS) -o $@ $(filter %.cpp %.o %.a,$^) $(LDFLAGS) -lsodium -lpthread $(filter-out -pthread,$(shell pkg-config --libs spdlog 2>/dev/null))
+	@$(COMPILE) $(OPT_TESTS) -o $@ $(filter %.cpp %.o %.a,$^) $(LDFLAGS) -lsodium -lpthread
