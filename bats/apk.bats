@@ -112,6 +112,7 @@ in_shells() { # SCRIPT: dash, then ash
     in_shells chillbox.pre-deinstall
     [ "$(grep -cx 'rc-service chillboxd stop' "$calls")" -eq 2 ]
     grep -qx 'rc-update -q -a del chillboxd' "$calls"
+    grep -qx 'rc-update -q -a del chillbox-fleetlock' "$calls"
 }
 
 @test "one version: APKBUILD has that of the Makefile; and each of its scripts is there" {
