@@ -20,9 +20,7 @@ size_t refusals(WalkingHost& host) {
 
 TEST_CASE("[attack-G43] who owns the engine washes nothing out of the audit trail") {
   WalkingHost web1;
-  auto order = web1.order(1, "2.0.0");
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::done));
+  const auto order = web1.walks_to(HostTurn::done);
   const std::string key = daemon::reports_key(order);
   for (size_t i = 0; i < 100; ++i)
     web1.fleet.put(cat(key, "x", i), "{}"); // of hosts that the order does not name
@@ -129,10 +127,7 @@ TEST_CASE("the lease goes within the job, and nobody took the slot: the host is 
 
 TEST_CASE("the clock of a host jumps over the deadline: it goes back by the engine's time alone") {
   WalkingHost web1;
-  auto order = web1.order(1, "2.0.0");
-  order.on_failure = "rollback";
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::done));
+  const auto order = web1.walks_to(HostTurn::done, goes_back);
   web1.say(order, "web2", HostTurn::done);
   web1.fleet.clock(-3'600);
   web1.clock.move(os::Millis{3'600'001});
@@ -159,9 +154,7 @@ TEST_CASE("[fault-886] an order that cannot be kept is tried again, and not lost
 
 TEST_CASE("[fault-886] the damaged file of one site is a row with its problem, and the others are read") {
   WalkingHost web1;
-  const auto order = web1.order(1, "2.0.0");
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::done));
+  const auto order = web1.walks_to(HostTurn::done);
   web1.write(web1.paths.rollouts() + "/shop.json", "{");
   const auto rows = web1.rows();
   REQUIRE(rows.size() == 2);
@@ -173,10 +166,7 @@ TEST_CASE("[fault-886] the damaged file of one site is a row with its problem, a
 
 TEST_CASE("a roster that cannot be read for a moment ends no walk; a signer who is not trusted any more does") {
   WalkingHost web1;
-  auto order = web1.order(1, "2.0.0");
-  order.batches = {{{"web2"}}, {{"web1", "web3"}}};
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::staged));
+  const auto order = web1.walks_to(HostTurn::staged, comes_second);
   const std::string roster = web1.slurp(web1.paths.roster());
   std::filesystem::remove(web1.paths.roster());
   for (int i = 0; i < 10; ++i) {

@@ -7,9 +7,7 @@ using namespace chillbox::test;
 
 TEST_CASE("a host takes an order, switches with a slot, and is done; then it waits for the others") {
   WalkingHost web1;
-  const auto order = web1.order(1, "2.0.0");
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::done));
+  const auto order = web1.walks_to(HostTurn::done);
   CHECK(web1.version() == "2.0.0");
   CHECK(web1.mine(order).before == "1.0.0-1");
   CHECK(web1.mine(order).live == web1.live().id);
@@ -30,10 +28,7 @@ TEST_CASE("a host takes an order, switches with a slot, and is done; then it wai
 
 TEST_CASE("a host of a later batch waits for those before it, whatever is in the engine") {
   WalkingHost web1;
-  auto order = web1.order(1, "2.0.0");
-  order.batches = {{{"web2"}}, {{"web1", "web3"}}};
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::staged));
+  const auto order = web1.walks_to(HostTurn::staged, comes_second);
   web1.say(order, "web3", HostTurn::done);
   web1.say(order, "web2", HostTurn::live);
   CHECK(web1.version() == "1.0.0");
@@ -47,10 +42,7 @@ TEST_CASE("a host of a later batch waits for those before it, whatever is in the
 
 TEST_CASE("rollout stop lets no host begin, and resume lets it go on") {
   WalkingHost web1;
-  auto order = web1.order(1, "2.0.0");
-  order.batches = {{{"web2"}}, {{"web1", "web3"}}};
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::staged));
+  const auto order = web1.walks_to(HostTurn::staged, comes_second);
   must(web1.all->stop_site(site(), {"kim", "not now"}));
   CHECK(web1.rows().front().stop->by == "kim");
   CHECK(web1.fleet.kept(daemon::stop_key(order)) == std::chrono::days{90});
@@ -65,9 +57,7 @@ TEST_CASE("rollout stop lets no host begin, and resume lets it go on") {
 TEST_CASE("a release that fails leaves what was live, and a stop for the others") {
   WalkingHost web1;
   web1.runner.app("2.0.0").status = 500;
-  const auto order = web1.order(1, "2.0.0");
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::failed));
+  const auto order = web1.walks_to(HostTurn::failed);
   CHECK(web1.version() == "1.0.0");
   CHECK(control::parse_stop(web1.fleet.text(daemon::stop_key(order))).by == "web1");
   CHECK(web1.fleet.text("slots/blog/0").empty());
@@ -77,10 +67,7 @@ TEST_CASE("a release that fails leaves what was live, and a stop for the others"
 
 TEST_CASE("another host fails: this one goes back to what it had, if the order says so") {
   WalkingHost web1;
-  auto order = web1.order(1, "2.0.0");
-  order.on_failure = "rollback";
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::done));
+  const auto order = web1.walks_to(HostTurn::done, goes_back);
   web1.say(order, "web2", HostTurn::failed);
   REQUIRE(web1.becomes(order, HostTurn::rolled_back));
   CHECK(web1.version() == "1.0.0");
@@ -180,9 +167,7 @@ TEST_CASE("the lease goes with the last slot of this host, and not while another
     web1.all->gave_slot(site("shop"));
     released = web1.fleet.released();
   });
-  const auto order = web1.order(1, "2.0.0");
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::done));
+  const auto order = web1.walks_to(HostTurn::done);
   CHECK(released == 0);
   CHECK(eventually([&] { return web1.fleet.released() == 1; }));
   web1.all->gave_slot(site("shop")); // has none
@@ -192,9 +177,7 @@ TEST_CASE("the lease goes with the last slot of this host, and not while another
 TEST_CASE("a locked host is skipped, and goes on when it is unlocked") {
   WalkingHost web1;
   web1.context().vault.lock();
-  const auto order = web1.order(1, "2.0.0");
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::skipped_sealed));
+  const auto order = web1.walks_to(HostTurn::skipped_sealed);
   web1.unlock();
   web1.all->look();
   REQUIRE(web1.becomes(order, HostTurn::done));
@@ -232,10 +215,7 @@ TEST_CASE("an order is brought twice: the second time nothing is new") {
 
 TEST_CASE("the daemon is restarted in the middle, and the walk goes on from the file") {
   WalkingHost web1;
-  auto order = web1.order(1, "2.0.0");
-  order.batches = {{{"web2"}}, {{"web1", "web3"}}};
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::staged));
+  const auto order = web1.walks_to(HostTurn::staged, comes_second);
   CHECK(must(rollout::prune_artifacts(web1.context())).paths.empty()); // it has yet to be live
   web1.restart_all();
   web1.unlock();
@@ -283,10 +263,7 @@ TEST_CASE("[attack-G42] who owns the engine brings no host an order that its dep
 
 TEST_CASE("[attack-G43] a report counts only if that host signed it, of this order: no forged failure rolls a fleet back") {
   WalkingHost web1;
-  auto order = web1.order(1, "2.0.0");
-  order.on_failure = "rollback";
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::done));
+  const auto order = web1.walks_to(HostTurn::done, goes_back);
   const std::string key = daemon::reports_key(order);
   const auto forged = [&](const std::string& text, std::string_view why) {
     web1.fleet.put(key + "web2", text);
@@ -346,10 +323,7 @@ TEST_CASE("[attack-G46] a host that is out of the roster takes no order, and is 
 
 TEST_CASE("[attack-G47] the engine is wiped, forged or of last week: what is live stays") {
   WalkingHost web1;
-  auto order = web1.order(1, "2.0.0");
-  order.on_failure = "rollback";
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::done));
+  const auto order = web1.walks_to(HostTurn::done, goes_back);
   web1.say(order, "web2", HostTurn::done);
   web1.say(order, "web3", HostTurn::done);
   REQUIRE(web1.ends(1));
@@ -366,9 +340,7 @@ TEST_CASE("[attack-G47] the engine is wiped, forged or of last week: what is liv
 
 TEST_CASE("[fault-886] the file of what was ordered is damaged: nothing is taken, and it is said") {
   WalkingHost web1;
-  const auto order = web1.order(1, "2.0.0");
-  web1.give(order);
-  REQUIRE(web1.becomes(order, HostTurn::done));
+  const auto order = web1.walks_to(HostTurn::done);
   web1.end_walks();
   web1.write(web1.paths.rollouts() + "/blog.json", "{");
   CHECK(web1.all->take(site(), web1.signed_text(web1.order(2, "3.0.0"))).error().code ==

@@ -38,6 +38,13 @@ inline void give_roster(EngineHost& host, const control::Roster& roster) {
                   .sha256 = crypto::sha256_of(bytes_of(text))}))})));
 }
 
+inline void goes_back(control::RolloutOrder& order) {
+  order.on_failure = "rollback";
+}
+inline void comes_second(control::RolloutOrder& order) {
+  order.batches = {{{"web2"}}, {{"web1", "web3"}}};
+}
+
 struct WalkingHost : EngineHost {
   WalkingHost() {
     std::filesystem::create_directories(paths.rollouts());
@@ -118,6 +125,16 @@ struct WalkingHost : EngineHost {
   }
   void give(const control::RolloutOrder& order) {
     must(all->take(site(order.site), signed_text(order)));
+  }
+  // What it was ordered: version 2.0.0, and what `change` makes of it. It got as far as that.
+  control::RolloutOrder walks_to(
+      HostTurn turn, const std::function<void(control::RolloutOrder&)>& change = {}) {
+    auto given = order(1, "2.0.0");
+    if (change)
+      change(given);
+    give(given);
+    REQUIRE(becomes(given, turn));
+    return given;
   }
   // As the owner of the engine, who asks no host.
   void force(uint64_t serial, const std::string& text) {

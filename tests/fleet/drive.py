@@ -36,6 +36,38 @@ class Watch(threading.Thread):
         self.join(15)
 
 
+class Forger(threading.Thread):
+    """Puts reports into the engine that no host has signed, of hosts that are in the order and of one that is not; the real one comes back."""
+
+    def __init__(self, seed, history, stop):
+        super().__init__(daemon=True)
+        self.random, self.history, self.stop, self.number = random.Random(seed), history, stop, 0
+
+    def run(self):
+        while not self.stop.wait(self.random.uniform(2, 8)):
+            order = fleet.value_of('orders/hello')
+            if order:
+                self.forge(f"reports/hello/{order.split(chr(10), 1)[0]}/")
+
+    def forge(self, prefix):
+        how, name = self.random.choice(('unsigned', 'of another text', 'broken')), self.random.choice((*fleet.HOSTS, 'web9'))
+        reports = {host: fleet.value_of(prefix + host) for host in (*fleet.HOSTS, 'web9')}
+        there, model = reports[name], reports[name] or next(filter(None, reports.values()), None)
+        if there is None or not model:
+            return
+        self.number += 1
+        signed, words = json.loads(model), f'forged {self.number}'
+        report = json.loads(signed['report'])
+        report |= {'host': name, 'state': self.random.choice(('failed', 'done', 'stuck')), 'seq': report['seq'] + 50, 'message': words}
+        signature = {'unsigned': '', 'of another text': signed['signature'], 'broken': signed['signature'][::-1]}[how]
+        forged = json.dumps({'report': json.dumps(report, separators=(',', ':')), 'signature': signature}, separators=(',', ':'))
+        revision = fleet.put(prefix + name, forged)
+        time.sleep(1)
+        shown = [host for host in fleet.HOSTS if words in json.dumps(fleet.ctl_json(host, 'rollout', 'reports', 'hello'))]
+        self.history.note('forged', what='report', how=how, key=prefix + name, rev=revision, value=forged, shown=shown)
+        faults.wait_until(lambda: fleet.replace(prefix + name, forged, there), 60)
+
+
 class Operator:
     def __init__(self, seed, history):
         self.random, self.history, self.number, self.operations = random.Random(seed), history, 0, 0
@@ -148,29 +180,21 @@ class Operator:
         self.history.note('undrain', host=name, exit=code)
 
     def forge(self):
-        """The owner of the engine: an edited order, an old one, a report that no host has signed. What was there is put back."""
-        key, kind = 'orders/hello', self.random.choice(('edited', 'replayed', 'report'))
+        """The owner of the engine: an edited order, an old one. What was there is put back."""
+        key, kind = 'orders/hello', self.random.choice(('edited', 'replayed'))
         order = fleet.value_of(key)
         if not order:
             return
         if order not in self.replayed:
             self.replayed.append(order)
         forged = self.replayed[0] if kind == 'replayed' else re.sub(r'("version\\*":\\*")[^"\\]*', r'\g<1>66.6.6', re.sub(r'^\d+', f'{99:020}', order))
-        if kind == 'report':
-            serial = order.split('\n', 1)[0]
-            key = f'reports/hello/{serial}/web{self.random.randint(1, 3)}'
-            order = fleet.value_of(key)
-            if not order:
-                return
-            forged = re.sub(r'(\\"state\\":\\")[a-z_-]*', r'\g<1>failed', re.sub(r'(\\"seq\\":)(\d+)', lambda m: f'{m[1]}{int(m[2]) + 50}', order))
         if forged == order:
             return
         revision = fleet.put(key, forged)
         self.history.note('forged', what=kind, key=key, rev=revision, value=forged)
         time.sleep(2)
-        if kind != 'report' or fleet.value_of(key) == forged:  # a host may have written a new report meanwhile
-            put_back = faults.wait_until(lambda: fleet.put(key, order), 30)
-            self.history.note('put back', key=key, done=put_back)
+        put_back = faults.wait_until(lambda: fleet.put(key, order), 30)
+        self.history.note('put back', key=key, done=put_back)
 
     def once(self):
         deck = ['good', 'good', 'good', 'canary', 'third', 'stopped', 'laptop', 'deploy', 'rollback', 'drain', 'forge', 'forge']
@@ -203,6 +227,25 @@ def views(history):
                 last = {'shown': shown, 'engine': reports}
     for name in sorted(waiting):
         history.note('view', host=name, equal=False, after_s=round(time.monotonic() - begun, 2), **last)
+
+
+def switches(name):
+    """(processes of the courier, how often they waited for something until now)"""
+    _, said = fleet.host(name, 'sh', '-c', 'pids=$(pgrep -f "^chillboxd: (courier|dialer)") && echo $pids && for pid in $pids; do cat /proc/$pid/task/*/status; done')
+    pids, _, statuses = said.partition('\n')
+    return pids, sum(int(line.split()[1]) for line in statuses.splitlines() if line.startswith('voluntary_ctxt'))
+
+
+def idle(history):
+    """Whether couriers wake while nothing is asked of them: between two minutes, in which entries of the crontab are due."""
+    while not 20 <= time.time() % 60 < 25:
+        time.sleep(0.5)
+    before = {name: switches(name) for name in fleet.HOSTS}
+    begun = time.monotonic()
+    time.sleep(30)
+    for name in fleet.HOSTS:
+        pids, count = switches(name)
+        history.note('idle', host=name, seconds=round(time.monotonic() - begun, 1), switches=count - before[name][1], same=pids == before[name][0] != '')
 
 
 def collect(history):
@@ -238,7 +281,7 @@ def main():
     code = operator.rollout('good')
     history.note('first', exit=code)
     stop, taken = threading.Event(), {'lock': threading.Lock()}
-    threads = [faults.Faults(seed + 1000 * n, history, taken, stop, operator.staging) for n in (1, 2)]
+    threads = [Forger(seed, history, stop), *(faults.Faults(seed + 1000 * n, history, taken, stop, operator.staging) for n in (1, 2))]
     for thread in threads:
         thread.start()
     end = time.monotonic() + seconds
@@ -253,6 +296,7 @@ def main():
     history.note('last', exit=operator.rollout('good'), lives=operator.lives())
     free = faults.wait_until(lambda: fleet.value_of('slots/hello/0') == '', 10)
     history.note('left', slots=[] if free else [fleet.value_of('slots/hello/0')])
+    idle(history)
     for watch in watches:
         watch.end()
     collect(history)

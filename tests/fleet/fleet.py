@@ -108,8 +108,8 @@ def etcdctl_argv(members, *argv):
             '--key', f'{engine}/host/host.key', '--user', f'root:{password}', *argv]
 
 
-def etcdctl(*argv, seconds=8, members=MEMBERS):
-    return call(etcdctl_argv(members, '--command-timeout', f'{seconds}s', *argv), seconds=seconds + 4, errors=subprocess.DEVNULL)
+def etcdctl(*argv, seconds=8, members=MEMBERS, text=None):
+    return call(etcdctl_argv(members, '--command-timeout', f'{seconds}s', *argv), seconds=seconds + 4, errors=subprocess.DEVNULL, text=text)
 
 
 def answers(number):
@@ -128,6 +128,21 @@ def put(key, value):
         return json.loads(output)['header']['revision'] if code == 0 else None
     except (ValueError, KeyError):
         return None
+
+
+def replace(key, old, new):
+    """Whether the key has not that old value any more; new '': none. What a host writes meanwhile stays."""
+    code, output = etcdctl('get', PREFIX + key, '-w', 'json')
+    try:
+        found = json.loads(output).get('kvs', []) if code == 0 else None
+    except ValueError:
+        found = None
+    if found is None:
+        return False
+    if not found or base64.b64decode(found[0].get('value', '')).decode('utf-8', 'replace') != old:
+        return True
+    change = f'put {PREFIX}{key} {json.dumps(new)}' if new else f'del {PREFIX}{key}'
+    return etcdctl('txn', text=f'mod("{PREFIX}{key}") = "{found[0]["mod_revision"]}"\n\n{change}\n\n\n')[0] == 0
 
 
 def all_events():

@@ -16,6 +16,7 @@ NAMES = {
     'I6': 'a release command of the fleet starts at most once',
     'I7': 'each visitor is answered, by a version that is live there',
     'I8': 'nothing but a signed order, or a person, changes what is live',
+    'I9': 'a courier of which nobody asks anything does not wake',
     'I10': 'no secret is in the engine',
     'I11': 'a report that no host signed changes nothing',
     'I12': 'within 10 s after all is mended each host shows what the engine has',
@@ -241,6 +242,7 @@ class Judge:
         stops = {event['key'].rsplit('/', 1)[1]: event for event in self.of('engine') if event['key'].startswith('stops/hello/') and event['value']}
         for one in self.of('forged'):
             serial = one['key'].rsplit('/', 2)[-2]
+            self.expect('I11', not one.get('shown'), f"{one['key']}, which was forged, is shown by {one.get('shown')}")
             if one['what'] == 'report' and serial.isdigit():
                 host, stop = one['key'].rsplit('/', 1)[1], stops.get(serial)
                 believed = stop and stop['rev'] > (one['rev'] or 1e18) and json.loads(stop['value'])['by'] == host and not failures[int(serial)]
@@ -250,6 +252,8 @@ class Judge:
         for one in self.of('secrets'):
             self.checked['I10'] += one['scanned']
             self.wrong['I10'] += [f'{what} is in the engine' for what in one['found']]
+        for one in self.of('idle'):
+            self.expect('I9', one['same'] and one['switches'] == 0, f"{one['host']}: {one['switches']} times in {one['seconds']} s, the same processes: {one['same']}")
         for one in self.of('view'):
             self.expect('I12', one['equal'] and one['after_s'] <= 10, f"{one['host']} after {one['after_s']} s: {one.get('shown')}, not {one.get('engine')}")
         for one in self.of('left'):
@@ -296,7 +300,7 @@ def main():
         print(f'{invariant:4} {judged.checked[invariant]:7} checked {len(judged.wrong[invariant]):4} violations  {name}')
         for what in judged.wrong[invariant][:5]:
             print(f'       {what}')
-    raise SystemExit(1 if any(judged.wrong.values()) or not all(judged.checked[name] for name in ('I1', 'I7', 'end')) else 0)
+    raise SystemExit(1 if any(judged.wrong.values()) or not all(judged.checked[name] for name in ('I1', 'I7', 'I9', 'end')) else 0)
 
 
 if __name__ == '__main__':

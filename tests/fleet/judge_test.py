@@ -40,6 +40,7 @@ class History(list):
         self.add('secrets', scanned=10, found=[])
         for host in HOSTS:
             self.add('view', host=host, equal=True, after_s=0.5)
+            self.add('idle', host=host, seconds=30.0, switches=0, same=True)
         self.add('forged', what='report', key=f'reports/hello/{2:020}/web1', rev=None)
         self.add('last', exit=0, lives={})
         self.add('left', slots=[])
@@ -238,6 +239,17 @@ class Judged(unittest.TestCase):
         self.history.add('forged', what='edited', key='orders/hello', rev=None)
         self.history.see('web1', '66.6.6')
         self.assertLessEqual({'I1', 'I8'}, broken_in(self.history))
+
+    def test_i9_an_idle_courier_wakes_or_another_one_is_there(self):
+        idle = self.history.find('idle', host='web2')
+        idle['switches'] = 1
+        self.breaks('I9')
+        idle.update(switches=0, same=False)
+        self.breaks('I9')
+
+    def test_i11_a_forged_report_is_shown(self):
+        self.history.find('forged')['shown'] = ['web3']
+        self.breaks('I11')
 
     def test_i10_a_secret_in_the_engine(self):
         self.history.find('secrets')['found'] = ['passphrase']
