@@ -15,25 +15,7 @@ setup_file() {
     host_possible || return 0
     hosts_up 4
     engine_up
-    mkdir -p "$LAPTOP/hello/api"
-    cat >"$LAPTOP/hello/api/serve" <<'P'
-#!/usr/bin/python3 -ISB
-import socket
-s = socket.socket(fileno=3)
-while True:
-    c, _ = s.accept()
-    try:
-        c.recv(65536)
-        try: status = open("/var/lib/hello/api/status").read().strip()
-        except OSError: status = "200"
-        text = socket.gethostname() + "\n"
-        c.sendall(("HTTP/1.0 %s X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(text), text)).encode())
-    except OSError: pass
-    c.close()
-P
-    chmod +x "$LAPTOP/hello/api/serve"
-    jq -n '{name: "Hello", server_name: "hello.example", domain_list: ["hello.example"], version: "1.0.0", watch: "0s",
-        services: [{name: "api", lang: "binary", listen: "fd", "run-cmd": "./serve", health: {path: "/", deadline: "7s"}}]}' >"$LAPTOP/hello/hello.site.json"
+    hello_site
     printf 'host = ["web1", "web2"]\n' >"$LAPTOP/hello/chillbox.toml"
     cd "$LAPTOP/hello" || return
     fleet add web1 --name shop --address "$(wire_address 1)"
@@ -42,6 +24,7 @@ P
     engine_join 1 2 3 4
     laptop chillboxctl rollout run -y
     fleet balance hello --names hello.example
+    for host in 1 2; do answers "$host" "web$host"; done
 }
 teardown_file() { hosts_down; }
 setup() {
@@ -60,11 +43,9 @@ reaches() { [ "$(on "$1" json status .host.engine.reachable)" = "$2" ]; }
 visit() { box net "$WEB1" -- curl -sS -m 30 -H 'Host: hello.example' "${@:2}" "http://$(wire_address "$1")/"; }
 # A visitor whose DNS has both balancers.
 visit_any() { box net "$WEB1" -- curl -sS -m 30 --connect-timeout 4 --resolve "hello.example:80:$(wire_address 3),$(wire_address 4)" http://hello.example/; }
-name_of() { on "$1" in_box hostname; }
 # answered BALANCER COUNT: which host answers so often: "web1=3 web2=3"
 answered() { for _ in $(seq "$2"); do visit "$1"; done | awk '{ n[$1]++ } END { for (name in n) print name "=" n[name] }' | sort | paste -sd ' '; }
-both() { echo "$(name_of 1)=$1 $(name_of 2)=$1"; }
-says() { for host in 1 2; do on "$host" in_box sh -c 'mkdir -p /var/lib/hello/api && echo "$1" >/var/lib/hello/api/status && chmod 644 /var/lib/hello/api/status' sh "$1"; done; }
+both() { echo "web1=$1 web2=$1"; }
 upstreams() { on "$1" in_box cat /etc/nginx/conf.d/chillbox.conf; }
 
 @test "[attack-G63] [case-18] who owns the engine puts foreign addresses into it, in every form: no host and no balancer asks one, nor changes a line of what it serves" {
@@ -111,7 +92,7 @@ audited() { on "$1" ctl audit -n 50 | grep -q -- "$2"; }
     on 4 in_box nginx -s reload
     [ "$(answered 4 4)" = "$(both 2)" ]
     box cut "$WEB2"
-    [ "$(answered 3 6) $(answered 4 6)" = "$(name_of 1)=6 $(name_of 1)=6" ]
+    [ "$(answered 3 6) $(answered 4 6)" = "web1=6 web1=6" ]
     box start "$WEB2"
     on 2 unlock
     back() { [ "$(answered 4 4)" = "$(both 2)" ]; }
@@ -123,7 +104,7 @@ audited() { on "$1" ctl audit -n 50 | grep -q -- "$2"; }
 @test "a balancer dies: visitors who know both have the other one, and both when it is back; the fleet's own view needs neither [case-24]" {
     [ "$(visit_any | wc -l)" -eq 1 ]
     box cut "$WEB3"
-    [ "$(for _ in 1 2 3 4; do visit_any; done | sort | uniq -c | xargs)" = "2 $(name_of 1) 2 $(name_of 2)" ]
+    [ "$(for _ in 1 2 3 4; do visit_any; done | sort | uniq -c | xargs)" = "2 web1 2 web2" ]
     [ "$(answered 4 4)" = "$(both 2)" ]
     edit_site '.version = "1.0.1"'
     run -0 laptop chillboxctl rollout run -y
@@ -136,12 +117,12 @@ audited() { on "$1" ctl audit -n 50 | grep -q -- "$2"; }
 
 @test "all hosts fail at once: balancers send visitors on, to both, and each gets the host's own answer; when they are well nothing is left of it [case-25]" {
     jobs=$(on 1 json jobs '.jobs | length') release=$(on 1 json facts hello .site.release)
-    says 500
+    for host in 1 2; do says "$host" 500; done
     [ "$(answered 3 6) $(answered 4 6)" = "$(both 3) $(both 3)" ]
     [ "$(visit 3 -o /dev/null -w '%{http_code}')" = 500 ]
     run ! on 1 ctl status
     [[ "$output" == *"hello is down for visitors: service 'api': GET / answered 500"* ]]
     [ "$(on 1 json facts hello .site.release) $(on 1 json jobs '.jobs | length')" = "$release $jobs" ]
-    says 200
+    for host in 1 2; do says "$host" 200; done
     [ "$(answered 3 6) $(answered 4 6)" = "$(both 3) $(both 3)" ]
 }

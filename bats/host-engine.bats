@@ -13,25 +13,8 @@ setup_file() {
     host_possible || return 0
     hosts_up 3
     engine_up
-    mkdir -p "$LAPTOP/hello/api"
-    cat >"$LAPTOP/hello/api/serve" <<'P'
-#!/usr/bin/python3 -ISB
-import socket
-s = socket.socket(fileno=3)
-while True:
-    c, _ = s.accept()
-    c.recv(65536)
-    c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
-    c.close()
-P
-    # shellcheck disable=SC2016 # for the site's shell
-    printf '#!/bin/sh\necho "$CHILLBOX_RUN $CHILLBOX_FENCE" >>"/var/lib/hello/api/$1"\n' >"$LAPTOP/hello/api/note"
-    printf '#!/bin/sh\necho "the table is locked" >&2\nexit 3\n' >"$LAPTOP/hello/api/fail"
-    chmod +x "$LAPTOP"/hello/api/*
-    jq -n '{name: "Hello", server_name: "hello.example", domain_list: ["hello.example"], version: "1.0.0", watch: "0s",
-        crontab: ["* * * * * api/note ticked", "* * * * * api/note taken"], run_on: {crontab: "once", release_command: "once"},
-        services: [{name: "api", lang: "binary", listen: "fd", "run-cmd": "./serve", release_command: "./note migrated",
-            health: {path: "/", deadline: "4s"}}]}' >"$LAPTOP/hello/hello.site.json"
+    hello_site '.crontab = ["* * * * * api/note ticked", "* * * * * api/note taken"] | .run_on = {crontab: "once", release_command: "once"}
+        | .services[0].release_command = "./note migrated"'
     printf 'host = ["web1", "web2"]\n' >"$LAPTOP/hello/chillbox.toml"
 }
 teardown_file() { hosts_down; }

@@ -12,24 +12,7 @@ load helpers/hosts
 setup_file() {
     host_possible || return 0
     hosts_up 2
-    mkdir -p "$LAPTOP/hello/api"
-    cat >"$LAPTOP/hello/api/serve" <<'P'
-#!/usr/bin/python3 -ISB
-import socket
-s = socket.socket(fileno=3)
-while True:
-    c, _ = s.accept()
-    c.recv(65536)
-    c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
-    c.close()
-P
-    # shellcheck disable=SC2016 # for the site's shell
-    printf '#!/bin/sh\necho "$1" >>"/var/lib/hello/api/$1"\n' >"$LAPTOP/hello/api/note"
-    chmod +x "$LAPTOP/hello/api/serve" "$LAPTOP/hello/api/note"
-    jq -n '{name: "Hello", server_name: "hello.example", domain_list: ["hello.example"], version: "1.0.0", watch: "0s",
-        crontab: ["* * * * * api/note ticked"], run_on: {crontab: "first", release_command: "first"},
-        services: [{name: "api", lang: "binary", listen: "fd", "run-cmd": "./serve", release_command: "./note migrated",
-            health: {path: "/", deadline: "4s"}}]}' >"$LAPTOP/hello/hello.site.json"
+    hello_site '.crontab = ["* * * * * api/note ticked"] | .run_on = {crontab: "first", release_command: "first"} | .services[0].release_command = "./note migrated"'
     printf 'host = ["web2", "web1"]\n' >"$LAPTOP/hello/chillbox.toml"
     mv "$LAPTOP/bin/ssh" "$LAPTOP/bin/plain-ssh"
     cat >"$LAPTOP/bin/ssh" <<SH

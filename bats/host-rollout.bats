@@ -13,22 +13,7 @@ FIRST=10.77.0.1
 setup_file() {
     host_possible || return 0
     hosts_up 3
-    mkdir -p "$LAPTOP/hello/api"
-    cat >"$LAPTOP/hello/api/serve" <<'P'
-#!/usr/bin/python3 -ISB
-import socket
-s = socket.socket(fileno=3)
-while True:
-    c, _ = s.accept()
-    c.recv(65536)
-    try: status = open("/var/lib/hello/api/status").read().strip()
-    except OSError: status = "200"
-    c.sendall(("HTTP/1.0 %s X\r\nContent-Length: 3\r\n\r\nok\n" % status).encode())
-    c.close()
-P
-    chmod +x "$LAPTOP/hello/api/serve"
-    jq -n '{name: "Hello", server_name: "hello.example", domain_list: ["hello.example"], version: "1.0.0", watch: "0s",
-        services: [{name: "api", lang: "binary", listen: "fd", "run-cmd": "./serve", health: {path: "/", deadline: "4s"}}]}' >"$LAPTOP/hello/hello.site.json"
+    hello_site
 }
 teardown_file() { hosts_down; }
 setup() {
@@ -42,7 +27,7 @@ setup() {
 teardown() {
     printf "%s\n" "${output-}" "${stderr-}"
     back
-    says 200
+    says 2 200
 }
 
 rules() { printf 'host = ["web1", "web2"]\n[rollout]\n' >chillbox.toml && printf '%s\n' "$@" >>chillbox.toml; }
@@ -55,8 +40,6 @@ live() { HOST=$1 json facts hello .site.version; }
 both_begun() { is 0 begun && is 1 begun; }
 both() { [ "$(live "$WEB1") $(live "$WEB2")" = "$1 $2" ]; }
 jobs_of() { HOST=$1 json jobs '.jobs | length'; }
-# says STATUS: what the service on web2 answers
-says() { box run "$WEB2" -- sh -c 'mkdir -p /var/lib/hello/api && echo "$1" >/var/lib/hello/api/status && chmod 644 /var/lib/hello/api/status' sh "$1"; }
 # is N STATE...: host N of the state file is in one of them
 is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/null)" != "$state" ] || return 0; done; return 1; }
 
@@ -96,7 +79,7 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
 @test "the canary fails: exit 9, and no other host is touched" {
     was=$(live "$WEB1") jobs=$(jobs_of "$WEB1")
     printf 'host = ["web2", "web1"]\n' >chillbox.toml
-    says 500
+    says 2 500
     new
     run -9 rollout run -y
     both "$was" "$was"
@@ -106,7 +89,7 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
 
 @test "the second one fails: exit 11 and a report of each; with on_failure = rollback each is back at its own last release: exit 10" {
     was=$(live "$WEB1")
-    says 500
+    says 2 500
     new
     rules 'on_failure = "rollback"'
     run -10 rollout run -y
@@ -117,7 +100,7 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
     run -11 rollout run -y
     both "$NEW" "$was"
     [[ "$output" == *"1 of 2 hosts have $NEW"* ]]
-    says 200
+    says 2 200
     new
     run -0 rollout run -y
     both "$NEW" "$NEW"
@@ -183,7 +166,7 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
     was=$NEW
     [ "$(live "$WEB3")" = "$was" ]
     rules 'batch = 2' 'max_unavailable = 2' 'on_failure = "rollback"'
-    says 500
+    says 2 500
     new
     run -10 rollout run -H web1,web2,web3 -y
     both "$was" "$was"

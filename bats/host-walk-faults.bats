@@ -19,21 +19,13 @@ setup_file() {
 }
 teardown_file() { hosts_down; }
 setup() {
-    host_or_skip
-    etcd_or_skip
-    HOST=$WEB1
-    cd "$LAPTOP/hello" || return
-    rules
+    walk_ready
 }
 teardown() {
     printf "%s\n" "${output-}" "${stderr-}"
     for host in 1 2 3; do slow "$host" 0; done
 }
 
-slot_of() { [[ "$(value_of slots/hello/0)" == "web$1 "* ]]; }
-no_slot() { [ -z "$(value_of slots/hello/0)" ]; }
-# all_of N SIGNAL: to chillboxd and all its processes of host N
-all_of() { on "$1" in_box sh -c 'kill -"$1" $(pgrep -f "^(/usr/(s)?bin/)?chillboxd")' sh "$2"; }
 service() { on "$1" in_box rc-service -q chillboxd "$2"; }
 
 @test "a host is locked when its turn comes: it is skipped, counts as one that is out, and goes on when it is unlocked [case-22]" {
@@ -81,6 +73,9 @@ service() { on "$1" in_box rc-service -q chillboxd "$2"; }
     all_live "$NEW"
 }
 
+# The new release starts, next to the old one.
+starts() { [ "$(on "$1" in_box pgrep -u hello -f serve | wc -l)" -ge 2 ]; }
+
 @test "a host stands still in the middle of its switch: the barrier holds, after the deadline and its lease those that are done go back, and it wakes outside [case-6]" {
     was=$(live 1)
     rules 'on_failure = "rollback"' 'deadline = "20s"'
@@ -88,6 +83,7 @@ service() { on "$1" in_box rc-service -q chillboxd "$2"; }
     slow 2 5
     rollout run -y --detach
     wait_for 60 slot_of 2
+    wait_for 30 starts 2
     all_of 2 STOP
     # It is out by the rollout's doing until its lease is over: nobody else goes out before, and then web1 goes back.
     wait_for 100 in_state 1 rolled_back

@@ -18,12 +18,8 @@ setup_file() {
 }
 teardown_file() { hosts_down; }
 setup() {
-    host_or_skip
-    etcd_or_skip
-    HOST=$WEB1
+    walk_ready
     STATE=$LAPTOP_HOME/state/chillbox/rollouts/hello.json
-    cd "$LAPTOP/hello" || return
-    rules
 }
 teardown() {
     printf "%s\n" "${output-}" "${stderr-}"
@@ -31,7 +27,6 @@ teardown() {
 }
 
 taken() { [ "$(jq -r .taken "$STATE" 2>/dev/null)" = true ]; }
-over() { on "$1" ctl rollout reports hello --json | jq -e '.rollouts[0].ended' >/dev/null; }
 bring() { on "$1" ctl rollout take "$(base64 -w 0 "$2")"; }
 
 @test "the laptop is killed as soon as one host has the order, and all hosts get the release" {

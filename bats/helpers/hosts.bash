@@ -7,6 +7,9 @@
 # wire BOX BOX...     gives boxes these addresses, in this order
 # ssh_name BOX ADDRESS NAME...   the laptop's ssh reaches the box by these names
 # away N; back        the laptop's ssh does not reach web2.. until `back`
+# hello_site [FILTER] the site hello in $LAPTOP/hello, which is not deployed, as the jq filter makes it: its service answers "ok", or WORD from `answers`;
+#                     commands of it are `note NAME`, which writes run and fence to a file of that name in its data, and `fail`
+# says N STATUS       what the service of host N answers from now on;  answers N WORD;  slow N SECONDS: so late does it answer after its start
 
 # shellcheck disable=SC2154 # box_up sets HOST
 
@@ -70,3 +73,34 @@ away() {
     { printf 'Host %s\n    ProxyCommand false\n' "$(wire_address "$1")" && cat "$LAPTOP/ssh_config.all"; } >"$LAPTOP/ssh_config"
 }
 back() { [ ! -e "$LAPTOP/ssh_config.all" ] || mv "$LAPTOP/ssh_config.all" "$LAPTOP/ssh_config"; }
+
+hello_site() {
+    mkdir -p "$LAPTOP/hello/api"
+    cat >"$LAPTOP/hello/api/serve" <<'P'
+#!/usr/bin/python3 -ISB
+import socket, time
+def said(name, default):
+    try: return open("/var/lib/hello/api/" + name).read().strip()
+    except OSError: return default
+time.sleep(float(said("slow", "0")))
+s = socket.socket(fileno=3)
+while True:
+    c, _ = s.accept()
+    try:
+        c.recv(65536)
+        text = said("answer", "ok") + "\n"
+        c.sendall(("HTTP/1.0 %s X\r\nContent-Length: %d\r\n\r\n%s" % (said("status", "200"), len(text), text)).encode())
+    except OSError: pass # who asked has waited long enough
+    c.close()
+P
+    # shellcheck disable=SC2016 # for the site's shell
+    printf '#!/bin/sh\necho "$CHILLBOX_RUN $CHILLBOX_FENCE" >>"/var/lib/hello/api/$1"\n' >"$LAPTOP/hello/api/note"
+    printf '#!/bin/sh\necho "the table is locked" >&2\nexit 3\n' >"$LAPTOP/hello/api/fail"
+    chmod +x "$LAPTOP"/hello/api/*
+    jq -n '{name: "Hello", server_name: "hello.example", domain_list: ["hello.example"], version: "1.0.0", watch: "0s",
+        services: [{name: "api", lang: "binary", listen: "fd", "run-cmd": "./serve", health: {path: "/", deadline: "7s"}}]} | '"${1:-.}" >"$LAPTOP/hello/hello.site.json"
+}
+of_service() { on "$1" in_box sh -c 'mkdir -p /var/lib/hello/api && echo "$1" >"/var/lib/hello/api/$2" && chmod 644 "/var/lib/hello/api/$2"' sh "$3" "$2"; }
+says() { of_service "$1" status "$2"; }
+answers() { of_service "$1" answer "$2"; }
+slow() { of_service "$1" slow "$2"; }
