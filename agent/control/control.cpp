@@ -129,10 +129,13 @@ std::string event_text(const Json& event) {
   return dump({{"event", event}});
 }
 
-std::string result_text(std::string_view verb, const Json& result) {
-  Json body = result.is_object() ? result : Json::object();
-  body["schema"] = cat("chillbox.", verb, ".v", 1);
-  return dump({{"result", body}});
+std::string result_text(std::string_view verb, Json result) {
+  if (!result.is_object())
+    result = Json::object();
+  result["schema"] = cat("chillbox.", verb, ".v", 1);
+  Json answer = Json::object();
+  answer["result"] = std::move(result); // never a copy: it may be of all sites
+  return dump(answer);
 }
 
 std::string error_text(const Error& error) {

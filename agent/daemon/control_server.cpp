@@ -143,9 +143,10 @@ void ControlServer::converse(Visit& visit) {
   if (!text)
     return;
   std::string verb = "?";
-  const auto result = guarded("a control verb", [&] { return dispatch(visit, *text, verb); });
+  auto result = guarded("a control verb", [&] { return dispatch(visit, *text, verb); });
   (void)control::write_result(visit.fd.get(),
-      result ? control::result_text(verb, *result) : control::error_text(result.error()));
+      result ? control::result_text(verb, std::move(*result))
+             : control::error_text(result.error()));
 }
 
 void ControlServer::leave(Visit& visit) {

@@ -19,6 +19,7 @@
 namespace chillbox::os {
 namespace {
 
+constexpr size_t k_grows_until = 1024 * 1024;
 constexpr std::string_view k_path = "/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr Millis k_look{200}; // how often `cancelled` is asked
 constexpr Millis k_giving_up{
@@ -50,7 +51,10 @@ Result<Fd> input_file(const std::string& input) {
 class Stream {
 public:
   explicit Stream(const Command& command)
-      : m_limit(command.output_limit), m_on_line(command.on_line) {}
+      : m_limit(command.output_limit), m_on_line(command.on_line) {
+    if (m_limit > k_grows_until)
+      m_kept.reserve(m_limit); // only what is written of it becomes memory, and none of it twice
+  }
 
   Result<Fd> open() { // the child's end
     std::array<int, 2> ends;
