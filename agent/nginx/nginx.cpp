@@ -62,6 +62,8 @@ std::string without_wildcard(std::string_view name) {
   return lower(name.substr(name.starts_with("*.") ? 2 : name.starts_with('.') ? 1 : 0));
 }
 
+constexpr size_t k_max_configuration = 64 * 1024 * 1024; // about 15 KiB for each site
+
 // A new generation goes to the disk before what it names: a daemon that dies before the reload
 // leaves NGINX with another one than the file has, and the next start sees it. Returns it.
 Result<std::string> mark(os::Disk& disk, const std::string& path) {
@@ -97,10 +99,13 @@ Result<std::vector<Directive>> Nginx::loaded() {
   os::Command c;
   c.argv = {"nginx", "-T"};
   c.timeout = os::Millis{20'000};
-  c.output_limit = k_max_file;
+  c.output_limit = k_max_configuration;
   const auto exit = TRY(m_runner.run(c));
   if (!exit.ok())
     return fail(Code::invalid, cat("nginx -T: ", nginx_line(exit)));
+  if (exit.out.size() >= k_max_configuration)
+    return fail(Code::too_large,
+        cat("nginx -T: NGINX's whole configuration is over ", k_max_configuration >> 20, " MiB"));
   return scan_host(exit.out);
 }
 

@@ -106,6 +106,24 @@ TEST_CASE("the directory is the configured one, or found once in nginx -T, or an
   CHECK(has(host.nginx().directory().error().message, "nginx.dir"));
 }
 
+TEST_CASE("the text of hundreds of sites is read to its end; a limit that is reached is an error") {
+  Host host;
+  host.config.nginx_dir.clear();
+  size_t sites = 5'000'000;
+  host.fake.answer = [&](const os::Command& c) {
+    std::string out = "# configuration file /n.conf:\nhttp {\n" + std::string(sites, '\n') +
+        "include http.d/*.conf; }\n";
+    out.resize(std::min(out.size(), c.output_limit));
+    return os::Exit{0, 0, out, ""};
+  };
+  CHECK(host.nginx().directory().value() == "/http.d");
+  sites = 70'000'000;
+  const auto too_much = host.nginx().directory();
+  REQUIRE_FALSE(too_much);
+  CHECK(too_much.error().code == Code::too_large);
+  CHECK(has(too_much.error().message, "over 64 MiB"));
+}
+
 TEST_CASE("a test sees every other file of the directory and the new text, and the live directory stays as it is") {
   Host host;
   put(host.dir + "/other.conf", "other");
