@@ -54,9 +54,9 @@ FLAGS_base = $(filter-out -DSPDLOG_SHARED_LIB -DSPDLOG_COMPILED_LIB,$(shell pkg-
 FLAGS_cli = $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
 
 # A library that a program has inside costs it nothing when it starts, and a deploy starts chillboxd twice more (stager, launcher). Those that read strangers' bytes
-# stay the system's, so that its updates reach them.
+# (sodium, crypto, zstd, z) stay the system's, so that its updates reach them.
 inside = $(if $(wildcard $(shell $(CXX) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
-LIBS_DAEMON = $(call inside,sodium) $(call inside,seccomp) $(call inside,sqlite3) -lcrypto -lzstd -lz -lpthread
+LIBS_DAEMON = -lsodium $(call inside,seccomp) $(call inside,sqlite3) -lcrypto -lzstd -lz -lpthread
 CXX_INSIDE := $(if $(SANITIZE),,-static-libstdc++ -static-libgcc)
 LIBS_HTTP = $(shell pkg-config --libs cpp-httplib 2>/dev/null) -lssl -lcrypto
 LIBS_CLI = -lsodium -lseccomp $(LIBS_HTTP) -lzstd -lz -lpthread

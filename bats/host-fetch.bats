@@ -191,6 +191,20 @@ P
     grep -q '/cut/.* bytes=[1-9]' "$LAPTOP/asked"
 }
 
+@test "what one source began the next one goes on with; if that was wrong, it begins again [fault-856]" {
+    for kind in breaks breaks-other; do
+        : >"$LAPTOP/asked"
+        packed
+        WITH=$(printf 'private_addresses = true\ntimeout = "12s"') bad "$kind" ok
+        announced
+        wait_for 60 is 'done'
+        [ "$(live)" = "$VERSION" ]
+        grep "^/ok/$DIGEST.age bytes=$((SIZE / 2))-" "$LAPTOP/asked"
+        [ "$(grep -c "^/ok/$DIGEST.age " "$LAPTOP/asked")" -eq "$([ "$kind" = breaks ] && echo 1 || echo 2)" ]
+    done
+    nothing_left
+}
+
 @test "no redirect is followed, and no address that is not of the Internet is asked unless that is allowed; a cloud's own never [fault-805] [fault-806] [attack-G26]" {
     bad redirect
     packed

@@ -72,13 +72,14 @@ public:
         m_end(host.clock.mono() + os::Millis(fetch.timeout)) {}
 
   // NAME below each source in turn, until `take` likes what came. Each may take its share of the
-  // time that is left, so that a slow one does not keep the next one from being asked.
+  // time that is left, so that a slow one does not keep the next one from being asked, which goes
+  // on with what came before; if that was wrong, it begins again.
   Result<void> run(
       const std::string& name, uint64_t most, const std::function<Result<void>(Part&)>& take);
 
 private:
-  Result<void> from(
-      const std::string& url, uint64_t most, const std::function<Result<void>(Part&)>& take);
+  Result<void> from(const std::string& url, Part& part, uint64_t most,
+      const std::function<Result<void>(Part&)>& take);
   Result<void> whole(const std::string& url, Part& part, uint64_t most);
   Result<int> once(const std::string& url, Part& part, uint64_t most, std::string& said);
   Result<std::string> program() const;
@@ -205,22 +206,31 @@ Result<void> Fetch::whole(const std::string& url, Part& part, uint64_t most) {
   }
 }
 
-Result<void> Fetch::from(
-    const std::string& url, uint64_t most, const std::function<Result<void>(Part&)>& take) {
-  Part part = TRY(Part::create(m_host.paths.inbox()));
-  TRY(whole(url, part, most));
-  return take(part);
+Result<void> Fetch::from(const std::string& url, Part& part, uint64_t most,
+    const std::function<Result<void>(Part&)>& take) {
+  const bool goes_on = part.size() > 0;
+  auto done = whole(url, part, most);
+  if (!done && done.error().code != Code::too_large)
+    return done;
+  if (done)
+    done = take(part);
+  if (done)
+    return done;
+  if (!part.cut(0))
+    return fail_errno("empty what was fetched", errno);
+  return goes_on ? from(url, part, most, take) : done;
 }
 
 Result<void> Fetch::run(
     const std::string& name, uint64_t most, const std::function<Result<void>(Part&)>& take) {
   Error worst{Code::not_found, "fetch.from names no source"};
   auto left = static_cast<os::Millis::rep>(m_fetch.from.size());
+  Part part = TRY(Part::create(m_host.paths.inbox()));
   for (const auto& source : m_fetch.from) {
     const std::string url = cat(source, "/", name);
     const os::Millis now = m_host.clock.mono();
     m_until = now + (m_end - now) / left--;
-    const auto done = from(url, most, take);
+    const auto done = from(url, part, most, take);
     if (done || done.error().code == Code::interrupted)
       return done;
     m_note(cat(url, ": ", done.error().message));

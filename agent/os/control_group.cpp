@@ -66,7 +66,15 @@ Result<void> make_group(const std::string& path) {
     remove_group(path);
     made = ::mkdir(path.c_str(), 0755);
   }
-  return made == 0 ? Result<void>{} : fail_errno(cat("make control group ", path), errno);
+  if (made == 0)
+    return {};
+  if (errno != EEXIST)
+    return fail_errno(cat("make control group ", path), errno);
+  const auto members = real_disk().read(path + "/cgroup.procs", k_small).value_or("");
+  return fail(Code::busy,
+      cat("control group ", path, " cannot be emptied: ",
+          members.empty() ? "it has groups of somebody else below it"
+                          : cat("process ", trim(split(members, '\n')[0]), " does not end")));
 }
 
 std::vector<std::pair<std::string, std::string>> group_settings(const Limits& limits) {

@@ -121,7 +121,8 @@ struct Questions {
 class Exchange {
 public:
   Exchange(Questions& questions, std::vector<size_t> asked, Millis now)
-      : m_questions(questions), m_asked(std::move(asked)), m_deadline(now + probe().timeout) {
+      : m_questions(questions), m_asked(std::move(asked)),
+        m_deadline(now + (is_shared() ? probe().timeout / 2 : probe().timeout)) {
     for (const size_t i : m_asked)
       m_request += request_text(questions.probes[i], i == m_asked.back());
     go_on(now);
@@ -141,8 +142,7 @@ public:
     if ((m_fd || connect()) && (m_sent || send()))
       receive();
     if (!m_over && now >= m_deadline)
-      while (m_next < m_asked.size())
-        end(late());
+      failed(late().error());
   }
 
 private:

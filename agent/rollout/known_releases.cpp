@@ -81,6 +81,8 @@ Result<std::shared_ptr<const store::Release>> KnownReleases::live_row(
 Result<std::shared_ptr<const LoadedRelease>> KnownReleases::load(
     HostContext& host, const store::SiteRow& site, Seen& seen) {
   auto known = TRY(this->known(host, site));
+  if (!known.row) // the site was removed since it was looked at
+    return fail(Code::not_found, cat("'", site.site.str(), "' has no live release any more"));
   if (known.release &&
       std::ranges::all_of(known.files, [&](const File& file) { return file.is_same(seen); }))
     return known.release;

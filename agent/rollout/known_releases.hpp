@@ -37,7 +37,7 @@ public:
   // What is live, as load() has it, with its ports and without its NGINX text, and as fresh: what
   // is kept counts while the site's rows are those of which it was made, and the site file, the
   // kinds of the release's services and the lists of users are the very files that were read, by
-  // device, inode, size and times. live_row() is not nullptr.
+  // device, inode, size and times. not_found: nothing is live.
   Result<std::shared_ptr<const LoadedRelease>> load(
       HostContext& host, const store::SiteRow& site, Seen& seen);
   // Forgets every other site.

@@ -106,3 +106,15 @@ TEST_CASE("a site that is stopped, broken or waits for its secrets says so") {
   CHECK(blog.state == control::SiteState::stopped);
   CHECK(blog.stopped);
 }
+
+TEST_CASE("a site that is removed between two looks at it has no live release") {
+  LiveHost host;
+  rollout::KnownReleases known;
+  const auto rows = must(host.store().sites());
+  REQUIRE(must(known.live_row(host.context(), rows[0])));
+  must(host.store().delete_site(rows[0].site));
+  rollout::KnownReleases::Seen seen;
+  const auto loaded = known.load(host.context(), rows[0], seen);
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().code == Code::not_found);
+}
