@@ -259,10 +259,42 @@ point() { "$HOOK" point "$@"; }
     [ "$(look A raced)" = 192.0.2.4 ]
 }
 
+@test "PowerDNS by its API: a query that fails, and a record that is disabled, leave a name as it is [fault-934]" {
+    powerdns_up
+    point asked.example. shop 41 192.0.2.1 2001:db8::1
+    zone_has asked.example. A 192.0.2.1 192.0.2.77
+    mkdir bin
+    # By its end: of the addresses one kind or the other, or the record when it is read for the second time.
+    printf '#!/bin/sh\ncase "$*" in *"$FAILS") echo >>asked; [ "$(wc -l <asked)" -lt "$FAILS_AT" ] || exit 7 ;; esac\nexec %s "$@"\n' "$(command -v curl)" >bin/curl
+    chmod 0755 bin/curl
+    for fails in '1 rrset_name=asked.example.&rrset_type=A' '1 rrset_name=asked.example.&rrset_type=AAAA' '2 rrset_name=_chillbox.asked.example.&rrset_type=TXT'; do
+        for shell in dash 'busybox ash'; do
+            rm -f asked
+            PATH=$PWD/bin:$PATH FAILS_AT=${fails%% *} FAILS=${fails#* } run -1 $shell "$HOOK" point asked.example. shop 42 192.0.2.9
+            [ -s asked ]
+            [ "$(look A asked) $(look AAAA asked)" = '192.0.2.1 192.0.2.77 2001:db8::1' ]
+            [[ "$(look TXT _chillbox.asked)" == *epoch=41* ]]
+        done
+    done
+    # Without a record there is nothing to compare with either.
+    rm asked
+    PATH=$PWD/bin:$PATH FAILS_AT=2 FAILS='rrset_name=_chillbox.fresh.example.&rrset_type=TXT' run -1 point fresh.example. shop 42 192.0.2.9
+    [ -z "$(look A fresh)$(look TXT _chillbox.fresh)" ]
+    jq -n '{rrsets: [{name: "asked.example.", type: "A", ttl: 60, changetype: "REPLACE",
+        records: [{content: "192.0.2.1", disabled: false}, {content: "192.0.2.77", disabled: true}]}]}' |
+        curl -sf -X PATCH -H X-API-Key:of-a-test "$API/api/v1/servers/localhost/zones/example." -d @-
+    run -4 point asked.example. shop 42 192.0.2.9
+    [[ "$output" == *'asked.example. has a disabled A record, which a change would delete: delete it, or enable it' ]]
+    run -0 curl -sf -H X-API-Key:of-a-test "$API/api/v1/servers/localhost/zones/example."
+    [ "$(jq -c '.rrsets[] | select(.name == "asked.example." and .type == "A") | [.records[] | "\(.content) \(.disabled)"] | sort' <<<"$output")" = '["192.0.2.1 false","192.0.2.77 true"]' ]
+}
+
 @test "the API of a name server cannot have its key sent elsewhere or shown, and what it says is neither followed, run nor shown as it is [attack-G71]" {
     powerdns_up
     sed "s,^url .*,url $BAD," "$CHILLBOX_DNS_CREDENTIALS" >bad
     export CHILLBOX_DNS_CREDENTIALS=$PWD/bad
+    printf 'location\n' >.curlrc # of the laptop's user
+    export HOME=$PWD
     for mode in redirect endless escapes yes; do
         echo "$mode" >"$MODE"
         : >"$MODE.log"
@@ -304,7 +336,11 @@ point() { "$HOOK" point "$@"; }
     chmod 0600 config/chillbox/*
     run -0 "$CTL" fleet dns both.example --to web1
     [ "$(look A both)" = 192.0.2.1 ]
-    sed -i 's/^hook .*/hook bind/' config/chillbox/dns
+    # As the program reads its own: whatever the blanks are, and the first line counts.
+    { printf '  hook\t powerdns \r\nhook bind\n' && cat "$CHILLBOX_DNS_CREDENTIALS"; } >config/chillbox/dns
+    run -0 "$CTL" fleet dns both.example --to web1=192.0.2.2
+    [ "$(look A both)" = 192.0.2.2 ]
+    { echo 'hook bind' && cat "$CHILLBOX_DNS_CREDENTIALS"; } >config/chillbox/dns
     run -3 "$CTL" fleet dns both.example --to web1
     [[ "$output" == *'/config/chillbox/dns: hook bind: must be rfc2136 or powerdns' ]]
 }

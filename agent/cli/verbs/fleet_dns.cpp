@@ -60,6 +60,17 @@ Result<std::string> address_of(const control::Roster& roster, const std::string&
           "=ADDRESS"));
 }
 
+// The value of the first line that is the word and a value, as hooks/lib/settings reads it.
+std::string_view setting_of(std::string_view text, std::string_view word) {
+  for (const auto line : split(text, '\n')) {
+    const auto words = trim(line);
+    const size_t blank = words.find_first_of(" \t");
+    if (blank != words.npos && words.substr(0, blank) == word)
+      return trim(words.substr(blank));
+  }
+  return {};
+}
+
 // The program that the settings name with a line "hook NAME".
 Result<std::string> hook_of(const std::string& file) {
   struct stat st{};
@@ -70,10 +81,8 @@ Result<std::string> hook_of(const std::string& file) {
   if ((st.st_mode & 077) != 0)
     return fail(Code::denied, cat(file, " can be read by others: chmod 0600 ", file));
   auto text = TRY(read_own_file(file, k_max_dns_settings));
-  std::string hook = "failover/rfc2136";
-  for (const auto line : split(text, '\n'))
-    if (line.starts_with("hook "))
-      hook = cat("failover/", trim(line.substr(5)));
+  const auto name = setting_of(text, "hook");
+  const std::string hook = cat("failover/", name.empty() ? "rfc2136" : name);
   wipe(text.data(), text.size());
   if (std::ranges::find(shipped_hooks(), hook, &HookFile::path) == shipped_hooks().end())
     return fail(Code::not_found,
