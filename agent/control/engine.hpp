@@ -45,7 +45,8 @@ struct EngineWrite {
   // It goes by itself when this host has not been heard of for k_engine_lease: never earlier.
   bool leased = false;
   bool removes = false; // the key
-  // It goes by itself after this time, not earlier, and at most a sixteenth of it later; 0: it
+  // It goes by itself after this time, not earlier, and a sixteenth of it later; but etcd begins a
+  // lease again when its members choose another leader, so nothing may depend on an end. 0: it
   // stays. Each write of the key begins it again.
   std::chrono::seconds kept{0};
 };

@@ -8,12 +8,7 @@
 namespace chillbox::courier {
 namespace {
 
-constexpr os::Millis k_keep_each{20'000}, k_keep_again{5'000}, k_keep_wait{4'000};
-constexpr os::Millis k_lease_life = control::k_engine_lease;
-
-os::Millis now() {
-  return os::real_clock().mono();
-}
+constexpr os::Millis k_keep_wait{4'000};
 
 // Whether a change of whose first try nobody knows was made: what it writes first is as it wrote
 // it.
@@ -35,10 +30,11 @@ void Calls::add(Order order) {
 std::optional<Order> Calls::next() {
   std::unique_lock lock(m_mutex);
   const auto there = [this] { return !m_orders.empty(); };
-  if (m_lease.empty())
+  if (m_leases.kept_alive().empty())
     m_more.wait(lock, there);
   // To the moment at which the lease is due.
-  else if (!m_more.wait_for(lock, std::max(m_due - now(), os::Millis{0}), there))
+  else if (!m_more.wait_for(
+               lock, std::max(m_leases.due() - os::real_clock().mono(), os::Millis{0}), there))
     return std::nullopt;
   Order order = std::move(m_orders.front());
   m_orders.pop_front();
@@ -56,7 +52,8 @@ void Calls::run() {
       read(*order);
     else
       release();
-    if (!m_lease.empty() && now() >= m_due) // also while orders keep coming
+    if (!m_leases.kept_alive().empty() &&
+        os::real_clock().mono() >= m_leases.due()) // also while orders keep coming
       keep_alive();
   }
 }
@@ -73,39 +70,13 @@ Result<Reply> Calls::ask(
   return reply;
 }
 
-Result<void> Calls::need_lease(const os::Deadline& deadline) {
-  if (!m_lease.empty())
-    return {};
-  const auto reply = TRY(ask("/v3/lease/grant", lease_body(control::k_engine_lease), deadline));
-  m_lease = TRY(parse_lease(reply.body));
-  m_kept = now();
-  m_due = m_kept + k_keep_each;
-  return {};
-}
-
-// What is written early in its life is kept for its whole time, too.
-Result<std::string> Calls::timed_lease(std::chrono::seconds kept, const os::Deadline& deadline) {
-  const std::chrono::seconds more = kept / 16;
-  TimedLease& lease = m_timed[kept];
-  if (!lease.id.empty() && now() - lease.granted < more)
-    return lease.id;
-  lease.granted = now();
-  const auto reply = TRY(ask("/v3/lease/grant", lease_body(kept + more), deadline));
-  lease.id = TRY(parse_lease(reply.body));
-  return lease.id;
-}
-
 Result<Leases> Calls::leases_for(const Order& order) {
-  Leases leases;
-  for (const auto& write : order.writes) {
-    if (write.leased) {
-      TRY(need_lease(order.deadline));
-      leases[std::chrono::seconds{0}] = m_lease;
-    } else if (write.kept.count() > 0 && !leases.contains(write.kept)) {
-      leases[write.kept] = TRY(timed_lease(write.kept, order.deadline));
-    }
-  }
-  return leases;
+  m_lease_deadline = order.deadline;
+  return m_leases.of(order.writes);
+}
+
+Result<std::string> Calls::grant(std::chrono::seconds life) {
+  return parse_lease(TRY(ask("/v3/lease/grant", lease_body(life), m_lease_deadline)).body);
 }
 
 Result<Done> Calls::try_change(const Order& order) {
@@ -116,8 +87,7 @@ Result<Done> Calls::try_change(const Order& order) {
     const auto reply = ask("/v3/kv/txn", change_body(root, order.conditions, order.writes, leases),
         order.deadline, &maybe_done);
     if (!reply && !leases.empty() && !last && reply.error().code == Code::not_found) {
-      m_lease.clear(); // one of them was gone
-      m_timed.clear();
+      m_leases.lost(leases);
       continue;
     }
     if (!reply)
@@ -150,22 +120,20 @@ void Calls::read(const Order& order) {
 }
 
 void Calls::release() {
-  if (!m_lease.empty())
-    (void)ask("/v3/lease/revoke", lease_body(m_lease), k_keep_wait);
-  m_lease.clear();
+  if (!m_leases.kept_alive().empty())
+    (void)ask("/v3/lease/revoke", lease_body(m_leases.kept_alive()), k_keep_wait);
+  m_leases.forget();
 }
 
 // A lease of which the engine has not heard for its time may be gone: the next write gets another.
 void Calls::keep_alive() {
-  const auto reply = ask("/v3/lease/keepalive", lease_body(m_lease), k_keep_wait);
-  if (reply && lease_lives(reply->body)) {
-    m_kept = now();
-    m_due = m_kept + k_keep_each;
-  } else if (reply || now() - m_kept > k_lease_life) {
-    m_lease.clear();
-  } else {
-    m_due = now() + k_keep_again;
-  }
+  const auto reply = ask("/v3/lease/keepalive", lease_body(m_leases.kept_alive()), k_keep_wait);
+  if (!reply)
+    m_leases.silent();
+  else if (lease_lives(reply->body))
+    m_leases.lives();
+  else
+    m_leases.forget();
 }
 
 } // namespace chillbox::courier

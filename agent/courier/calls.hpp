@@ -1,11 +1,10 @@
-// What the monitor asks for, in its order, one after the other, in a thread of their own; and the
-// leases. That of what is `leased` exists from the first such write to its release, and is kept
-// alive each 20 s meanwhile. That of what is `kept` for a time is not: it ends by itself, and is
-// shared by all that is written within a sixteenth of its time.
+// What the monitor asks for, in its order, one after the other, in a thread of their own; and what
+// keeps the leases (leases.hpp).
 #pragma once
 
 #include "control/engine.hpp"
 #include "courier/etcd.hpp"
+#include "courier/leases.hpp"
 #include "courier/members.hpp"
 #include "courier/report.hpp"
 #include "os/deadline.hpp"
@@ -13,7 +12,6 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -45,21 +43,16 @@ private:
   void release();
   void keep_alive();
   Result<Leases> leases_for(const Order& order);
-  Result<void> need_lease(const os::Deadline& deadline);
-  Result<std::string> timed_lease(std::chrono::seconds kept, const os::Deadline& deadline);
+  Result<std::string> grant(std::chrono::seconds life);
   Result<Reply> ask(std::string_view path, std::string_view body, const os::Deadline& deadline,
       bool* maybe_done = nullptr);
 
   Members& m_members;
   Report& m_report;
   Line m_line;
-  std::string m_lease; // its id, "": none
-  os::Millis m_kept{}, m_due{};
-  struct TimedLease {
-    std::string id;
-    os::Millis granted{};
-  };
-  std::map<std::chrono::seconds, TimedLease> m_timed;
+  os::Deadline m_lease_deadline; // of the order for which leases are asked for
+  HostLeases m_leases{[this](std::chrono::seconds life) { return grant(life); },
+      [] { return os::real_clock().mono(); }};
   std::mutex m_mutex; // of the queue
   std::condition_variable m_more;
   std::deque<Order> m_orders;
