@@ -25,6 +25,9 @@ struct Free {
   void operator()(X509* p) const { X509_free(p); }
   void operator()(X509_REQ* p) const { X509_REQ_free(p); }
   void operator()(X509_EXTENSION* p) const { X509_EXTENSION_free(p); }
+  void operator()(X509_STORE* p) const { X509_STORE_free(p); }
+  void operator()(X509_STORE_CTX* p) const { X509_STORE_CTX_free(p); }
+  void operator()(STACK_OF(X509) * p) const { sk_X509_free(p); } // it owns none of them
   void operator()(GENERAL_NAMES* p) const { GENERAL_NAMES_free(p); }
   void operator()(STACK_OF(X509_EXTENSION) * p) const {
     sk_X509_EXTENSION_pop_free(p, X509_EXTENSION_free);
@@ -251,6 +254,29 @@ Result<CheckedChain> check_chain(std::string_view pem, std::string_view key,
 Result<CheckedChain> check_certificate_file(std::string_view pem) {
   const auto chain = TRY(certificates_in(pem));
   return check_structure(chain, read_key(pem));
+}
+
+bool leads_to(std::string_view chain, std::string_view roots, int64_t at_ms) {
+  const auto certificates = certificates_in(chain);
+  const std::unique_ptr<X509_STORE, Free> store(X509_STORE_new());
+  const std::unique_ptr<X509_STORE_CTX, Free> check(X509_STORE_CTX_new());
+  const std::unique_ptr<STACK_OF(X509), Free> others(sk_X509_new_null());
+  must(store != nullptr && check != nullptr && others != nullptr);
+  if (!certificates)
+    return false;
+  const Bio from = reader(roots);
+  while (const Cert root{PEM_read_bio_X509(from.get(), nullptr, no_passphrase, nullptr)})
+    must(X509_STORE_add_cert(store.get(), root.get()) == 1);
+  for (const auto& one : *certificates)
+    must(sk_X509_push(others.get(), one.get()) > 0);
+  must(X509_STORE_CTX_init(check.get(), store.get(), certificates->front().get(), others.get()) ==
+      1);
+  X509_VERIFY_PARAM* how = X509_STORE_CTX_get0_param(check.get());
+  X509_VERIFY_PARAM_set_time(how, static_cast<time_t>(at_ms / 1000));
+  must(X509_VERIFY_PARAM_set_purpose(how, X509_PURPOSE_SSL_SERVER) == 1);
+  const bool leads = X509_verify_cert(check.get()) == 1;
+  ERR_clear_error();
+  return leads;
 }
 
 std::string first_certificate(std::string_view pem) {

@@ -47,6 +47,8 @@ Result<CheckedChain> check_chain(std::string_view pem, std::string_view key,
 // The same of a file, key and chain in one text; whatever its names and its time, so that an
 // expired one is still served, and a self-signed one of the administrator's.
 Result<CheckedChain> check_certificate_file(std::string_view pem);
+// Whether a chain, leaf first, leads to one of the `roots` (PEM), as it was at that time.
+bool leads_to(std::string_view chain, std::string_view roots, int64_t at_ms);
 // The first certificate of a text, as PEM; "": there is none.
 std::string first_certificate(std::string_view pem);
 // The key of such a file alone; invalid: it has none.

@@ -17,6 +17,7 @@ struct Paths {
   std::string etc() const { return root + "/etc/chillbox"; }
   std::string config_file() const; // old_config_file() where there is only that
   std::string old_config_file() const { return etc() + "/chillbox.toml"; } // its name at first
+  std::string system_roots() const { return root + "/etc/ssl/certs/ca-certificates.crt"; }
   std::string trusted() const { return etc() + "/trusted"; }
   std::string webhooks() const { return etc() + "/webhooks"; }
   std::string people() const { return etc() + "/people"; }

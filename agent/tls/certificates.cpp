@@ -12,14 +12,16 @@ namespace {
 
 constexpr os::Millis k_longest_sleep{3'600'000}; // a clock that was set is seen within an hour
 constexpr int64_t k_hold_ms = 60'000;
+// Who writes to the engine has no host read it all the time.
+constexpr os::Millis k_news_pause{3'000};
 constexpr int64_t k_clock_step_ms = 60'000;
 constexpr int64_t k_too_far_ms = 40LL * 24 * 3'600'000; // nothing is planned for later
 constexpr std::string_view k_token = "chillbox-";
 
 } // namespace
 
-struct Certificates::Ear {
-  explicit Ear(Certificates* all) : certificates(all) {}
+struct Certificates::Follower {
+  explicit Follower(Certificates* all) : certificates(all) {}
   std::mutex mutex;
   Certificates* certificates; // null: they are gone
 };
@@ -30,14 +32,14 @@ Certificates::Certificates(Host host)
           [this] { return m_stop.load(); }}),
       m_files(m_host.disk, m_host.paths),
       m_prober(m_acme, m_host.disk, m_host.clock, m_host.paths, m_host.config),
-      m_share(m_host.parts.sharing, m_host.clock), m_ear(std::make_shared<Ear>(this)) {
+      m_share(m_host.parts.sharing, m_host.clock), m_follower(std::make_shared<Follower>(this)) {
   m_offset_ms = m_host.clock.wall_ms() - m_host.clock.mono().count();
 }
 
 Certificates::~Certificates() {
   stop();
-  const std::lock_guard lock(m_ear->mutex);
-  m_ear->certificates = nullptr;
+  const std::lock_guard lock(m_follower->mutex);
+  m_follower->certificates = nullptr;
 }
 
 // Where it is, where its key was to move from, or nowhere: then NGINX is not told of it.
@@ -97,10 +99,10 @@ void Certificates::begin() {
     if (name.starts_with(k_token)) // of a probe that a crash cut off
       (void)m_host.disk.remove(cat(challenge_dir(m_host.paths), "/", name));
   if (m_share.is_on())
-    m_host.parts.sharing.engine->follow(std::string(k_shared_prefix), [ear = m_ear] {
-      const std::lock_guard lock(ear->mutex);
-      if (ear->certificates != nullptr)
-        ear->certificates->fleet_news();
+    m_host.parts.sharing.engine->follow(std::string(k_shared_prefix), [follower = m_follower] {
+      const std::lock_guard lock(follower->mutex);
+      if (follower->certificates != nullptr)
+        follower->certificates->fleet_news();
     });
   if (auto begun = m_thread.start("tls", [this] { loop(); }); !begun)
     log::error(cat(
@@ -166,7 +168,24 @@ std::optional<int64_t> Certificates::next_ms() {
       const int64_t due = held == m_held.end() ? row.next_ms : std::max(row.next_ms, held->second);
       next = std::min(next.value_or(due), due);
     }
+  const std::lock_guard work(m_work);
+  if (m_more_news) {
+    const int64_t due = now() + (*m_looked + k_news_pause - m_host.clock.mono()).count();
+    next = std::min(next.value_or(due), due);
+  }
   return next;
+}
+
+// Whether what is new in the fleet's engine is read now; else a moment later.
+bool Certificates::is_time_for(bool news) {
+  m_more_news = m_more_news || news;
+  const auto mono = m_host.clock.mono();
+  if (!m_more_news || (m_looked && mono - *m_looked < k_news_pause))
+    return false;
+  m_looked = mono;
+  m_more_news = false;
+  m_share.answers_again();
+  return true;
 }
 
 // A clock that was set while we slept moves what was planned by a time that passes; a certificate's
@@ -204,9 +223,7 @@ void Certificates::tick() {
     sync();
   if (unlocked)
     m_held.clear();
-  if (news)
-    m_share.heard_of();
-  if (m_share.is_on() && (news || refresh))
+  if (m_share.is_on() && (refresh || is_time_for(news)))
     look_at_fleet();
   take_asked();
   auto rows = m_host.store.certificates();

@@ -121,18 +121,42 @@ private:
   // fleet_turn.cpp: by one host of the fleet for all
   bool is_to_share(const Record& record, const Wanted& wanted) const;
   void look_at_fleet();
-  bool take_or_keep(Record& record, FleetView& view);       // true: nothing else is to be done now
-  Result<void> take(Record& record, const FleetView& view); // sealed: only an unlocked host can
+  bool is_time_for(bool news);
+  bool take_or_keep(Record& record, FleetView& view); // true: nothing else is to be done now
+  // sealed: only an unlocked host can; conflict: another one is to be waited for.
+  Result<void> take(Record& record, const FleetView& view);
+  std::optional<std::string> lost_name(
+      const Record& record, const std::vector<std::string>& names) const;
+  std::string not_trusted(const Record& record, const crypto::CheckedChain& other) const;
+  bool is_of_removed_host(const Record& record) const;
   bool is_newer(const Record& record, int64_t not_before_ms, const std::string& sha256) const;
   bool keep(Record& record, const FleetView& view); // false: it was to, and could not
-  bool is_others_turn(Record& record, const FleetView& view, bool renews);
+  // Who is to order now: another host, or this one for all, or each its own.
+  enum class Turn { others, fleet, own };
+  struct Obstacle {
+    std::string why;
+    int64_t again_ms = 0;    // until it is looked at again
+    int64_t patience_ms = 0; // 0: as long as with most
+    bool is_usual = false;   // for so long: an order that is under way
+    bool failed = false;
+  };
+  Turn turn(Record& record, const FleetView& view, bool renews);
+  std::optional<Obstacle> obstacle(const Record& record, const FleetView& view) const;
+  static Obstacle of_claim(const IssueClaim& claim);
+  Turn held_up(Record& record, const FleetView& view, const Obstacle& by, bool renews);
   void wait_for_fleet(Record& record, const std::string& why, int64_t until_ms, bool failed);
-  int64_t own_order_ms(const Record& record, const FleetView& view, bool renews) const;
-  bool may_order(Record& record, const std::vector<std::string>& names, bool exempt);
+  int64_t own_order_ms(
+      const Record& record, const FleetView& view, int64_t patience_ms, bool renews) const;
+  bool may_order(Record& record);
   bool share(Record& record, bool is_new);
   void tell_failure(Record& record);
   void note_refused(const Record& record, const std::string& why);
   // order.cpp
+  // Renewals that name the one before: no limit of a CA holds for them.
+  static bool is_exempt(const Record& record) {
+    const auto& f = record.facts;
+    return record.served() && !f.no_replaces && f.by.empty();
+  }
   void order(Record record, const std::vector<std::string>& names);
   Answer<Issued> ask(Record& record);
   OrderRequest request_of(const Record& record, const std::string& csr) const;
@@ -169,14 +193,17 @@ private:
   std::map<std::string, uint64_t> m_fences; // of this host's claims, by id; with m_work
   // When it was kept, and a refusal recorded, last, by id; with m_work.
   std::map<std::string, int64_t> m_kept_ms, m_refused_ms;
+  // When the engine was read because of news of it, and whether more came since; with m_work.
+  std::optional<os::Millis> m_looked;
+  bool m_more_news = false;
   std::map<std::string, std::pair<State, AlertLevel>> m_told; // the last event; with m_work
   mutable std::mutex m_mutex;                                 // of what follows
   std::condition_variable m_wake;
   std::vector<std::string> m_asked; // sites, to be renewed
   bool m_refresh = true;
   bool m_fleet_news = false;
-  struct Ear; // what the fleet's engine calls, which may outlive this
-  std::shared_ptr<Ear> m_ear;
+  struct Follower; // what the fleet's engine calls, which may outlive this
+  std::shared_ptr<Follower> m_follower;
   bool m_unlocked = false;
   std::atomic<uint64_t> m_seen = 0; // of the store's sites
   int64_t m_offset_ms = 0;          // wall clock less monotonic clock

@@ -132,16 +132,15 @@ void Certificates::order(Record record, const std::vector<std::string>& names) {
     return wait(record,
         "the site's NGINX text takes no certificate: deploy it once more, and let a template of its own include SITE.ssl_cert.include");
   const auto orders = m_host.store.certificate_orders(now() - 8 * k_day_ms);
-  const bool exempt = record.served() && !f.no_replaces && f.by.empty();
   if (const auto over = over_budget(orders.value_or(std::vector<store::CertificateOrder>{}),
-          record.id, names, exempt, now())) {
+          record.id, names, is_exempt(record), now())) {
     record.state = State::backing_off;
     f.problem = over->why;
     f.problem_type = "budget";
     record.next_ms = over->until_ms;
     return save(record);
   }
-  if (f.shared && !may_order(record, names, exempt))
+  if (f.shared && !may_order(record))
     return;
   if (record.pending.names != names)
     record.pending = {.names = names};

@@ -22,6 +22,7 @@ constexpr std::chrono::seconds k_claim_kept{600}, k_failure_kept{900}, k_issued_
 constexpr size_t k_max_bundle = 64 * 1024, k_most_shared_names = 100, k_max_claim_text = 4096;
 constexpr size_t k_max_claim_problem = 1000;
 constexpr int64_t k_away_ms = 30'000;
+constexpr int64_t k_clocks_apart_ms = 10 * k_minute_ms; // of two hosts
 
 std::string hash_of(const Record& record) {
   auto names = record.wanted;
@@ -48,12 +49,9 @@ IssueClaim read_claim(const control::EngineValue& value) {
 }
 
 Result<std::string> sealed_to(const SharingHosts& hosts, std::string_view text) {
-  std::vector<std::string> recipients;
-  for (const auto& host : hosts.all)
-    recipients.push_back(host.recipient);
   Bytes out;
   auto writer =
-      TRY(crypto::AgeWriter::to_recipients(recipients, [&](ByteView bytes) -> Result<void> {
+      TRY(crypto::AgeWriter::to_recipients(hosts.recipients(), [&](ByteView bytes) -> Result<void> {
         out.insert(out.end(), bytes.begin(), bytes.end());
         return {};
       }));
@@ -76,6 +74,13 @@ std::vector<std::string> SharingHosts::names() const {
   std::vector<std::string> out;
   for (const auto& host : all)
     out.push_back(host.name);
+  return out;
+}
+
+std::vector<std::string> SharingHosts::recipients() const {
+  std::vector<std::string> out;
+  for (const auto& host : all)
+    out.push_back(host.recipient);
   return out;
 }
 
@@ -110,7 +115,7 @@ Result<Bundle> Share::read_bundle(
   if (!hosts.has(host))
     return fail(Code::denied,
         cat("certificate of '", printable(host, 80),
-            "': that host of the fleet has not this site"));
+            "': that host of the fleet does not have this site"));
   const auto json = TRY(parse_json(TRY(m_with.text_of(host, text)), k_max_bundle));
   Bundle bundle{.key = text_in(json, "key"),
       .host = text_in(json, "host"),
@@ -137,13 +142,18 @@ Result<FleetView> Share::read(const Record& record, SharingHosts hosts) const {
     else
       view.refused = bundle.error().message;
   }
-  const int64_t week_ago = m_clock.wall_ms() - 7 * k_day_ms;
-  for (const auto& value : TRY(m_with.engine->read(claims, k_engine_wait)))
-    if (value.key == claims)
-      view.claim = read_claim(value);
-    else if (const auto at = parse_u64(std::string_view(value.key).substr(claims.size() + 1));
-        at && static_cast<int64_t>(*at) > week_ago)
-      view.issued_ms.push_back(static_cast<int64_t>(*at));
+  const int64_t now = m_clock.wall_ms(), week_ago = now - 7 * k_day_ms;
+  for (const auto& value : TRY(m_with.engine->read(claims, k_engine_wait))) {
+    if (value.key == claims) {
+      if (auto claim = read_claim(value); hosts.has(claim.host))
+        view.claim = std::move(claim);
+      continue;
+    }
+    const auto at = parse_u64(std::string_view(value.key).substr(claims.size() + 1));
+    if (const auto ms = static_cast<int64_t>(at.value_or(0));
+        ms > week_ago && ms <= now + k_clocks_apart_ms)
+      view.issued_ms.push_back(ms);
+  }
   std::ranges::sort(view.issued_ms);
   view.hosts = std::move(hosts);
   return view;
@@ -165,17 +175,28 @@ std::optional<FleetView> Share::look(const Record& record) {
   return FleetView{.problem = m_away, .refused = {}, .hosts = std::move(*hosts)};
 }
 
-Result<IssueClaim> Share::claim(const Record& record, const std::string& text) const {
+Result<IssueClaim> Share::claim(
+    const Record& record, const SharingHosts& hosts, const std::string& text) const {
   const std::string key = claim_key(record);
-  const auto taken =
-      TRY(m_with.engine->change({{.kind = EngineCondition::Kind::absent, .key = key}},
-          {{.key = key, .text = text, .kept = k_claim_kept}}, k_engine_wait));
-  if (taken.made)
-    return IssueClaim{.text = text, .host = {}, .problem = {}, .fence = taken.fence};
-  for (const auto& value : TRY(m_with.engine->read(key, k_engine_wait)))
-    if (value.key == key)
-      return read_claim(value);
-  return fail(Code::unreachable, "the fleet's claim of this certificate went at this moment");
+  for (const bool last : {false, true}) {
+    const auto taken =
+        TRY(m_with.engine->change({{.kind = EngineCondition::Kind::absent, .key = key}},
+            {{.key = key, .text = text, .kept = k_claim_kept}}, k_engine_wait));
+    if (taken.made)
+      return IssueClaim{.text = text, .host = {}, .problem = {}, .fence = taken.fence};
+    for (const auto& value : TRY(m_with.engine->read(key, k_engine_wait))) {
+      if (value.key != key)
+        continue;
+      auto found = read_claim(value);
+      if (hosts.has(found.host))
+        return found;
+      if (!last) // of no host that has the site
+        (void)TRY(m_with.engine->change(
+            {{.kind = EngineCondition::Kind::held, .key = key, .fence = found.fence}},
+            {{.key = key, .text = {}, .removes = true}}, k_engine_wait));
+    }
+  }
+  return fail(Code::unreachable, "the fleet's claim of this certificate changes while it is taken");
 }
 
 Result<void> Share::tell_failure(
@@ -193,7 +214,7 @@ Result<void> Share::put(const Record& record, const SharingHosts& hosts, uint64_
   const std::string key = bundle_key(record), claims = claim_key(record);
   const std::string sealed = TRY(sealed_to(hosts, SecretString(record.key + record.chain)));
   const std::string text = TRY(m_with.sign(
-      dump(Json{{"key", key}, {"host", hosts.me}, {"names", f.names}, {"to", hosts.names()},
+      dump(Json{{"key", key}, {"host", hosts.me}, {"names", f.names}, {"to", hosts.recipients()},
           {"sha256", f.sha256}, {"not_before_ms", f.not_before_ms}, {"sealed", sealed}})));
   const auto left =
       std::chrono::milliseconds(std::max<int64_t>(f.not_after_ms - m_clock.wall_ms(), 0));

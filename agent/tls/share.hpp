@@ -4,13 +4,14 @@
 //   certs/SITE/HASH            a control::SignedReport of the host that has ordered it, or keeps it
 //                              there: a Bundle, in which key and chain are encrypted (age) to the
 //                              hosts that have the site; goes when the certificate ends
-//   claims/SITE/certs/HASH     {"host":HOST,"id":NONCE,"problem":""}: who orders now; goes after
-//   ten
-//                              minutes, with a problem after a quarter of an hour
+//   claims/SITE/certs/HASH     {"host":HOST,"id":NONCE,"problem":""}: who orders now; with a
+//                              problem: its order failed; goes after ten minutes, or fifteen
 //   claims/SITE/certs/HASH/MS  one was issued at that time; goes after a week
 //
 // HASH is of the names that are wanted, so each set of them has one certificate and one claim.
-// What is found is taken only if a host of the signed roster that may have the site signed it.
+// What is found is taken only if a host of the signed roster that may have the site signed it. A
+// claim only delays: one of a host that does not have the site does nothing, and one of a host that
+// has it does not keep the others from an order of their own for ever (Certificates::own_order_ms).
 #pragma once
 
 #include "control/engine.hpp"
@@ -40,6 +41,7 @@ struct SharingHosts {
   size_t place() const; // of this host
   bool has(std::string_view name) const;
   std::vector<std::string> names() const;
+  std::vector<std::string> recipients() const;
 };
 // Of a balanced site the balancers, else the other hosts. not_found: `me` is none of them; denied:
 // the roster has no key with which it could sign.
@@ -59,8 +61,9 @@ struct Sharing {
 // What a host says of the certificate that it has put there.
 struct Bundle {
   std::string key, host;
-  std::vector<std::string> names, to; // that it has; hosts that can open it
-  std::string sha256;                 // of the certificate
+  std::vector<std::string> names; // that it has
+  std::vector<std::string> to;    // the recipients (age) that can open it
+  std::string sha256;             // of the certificate
   int64_t not_before_ms = 0;
   std::string sealed; // age, base64: key and chain in PEM
 };
@@ -76,7 +79,7 @@ struct FleetView {
   SharingHosts hosts = {};
   std::optional<Bundle> bundle = {};
   std::optional<IssueClaim> claim = {};
-  std::vector<int64_t> issued_ms = {}; // in the last week
+  std::vector<int64_t> issued_ms = {}; // in the last week, the oldest first
   std::string blocked = {};            // the bundle is newer, and cannot be opened here, because
 };
 
@@ -86,11 +89,13 @@ public:
 
   bool is_on() const { return m_with.engine != nullptr; }
   // nullopt: this host orders its own. An engine that did not answer is not asked for the next one
-  // within half a minute, unless it was heard of.
+  // within half a minute, unless something came from it (answers_again).
   std::optional<FleetView> look(const Record& record);
-  void heard_of() { m_away_ms = 0; }
-  // The claim, made or that of another host; text: this host's, which an earlier try may have made.
-  Result<IssueClaim> claim(const Record& record, const std::string& text) const;
+  void answers_again() { m_away_ms = 0; }
+  // The claim, made or that of another host of `hosts`; text: this host's, which an earlier try may
+  // have made.
+  Result<IssueClaim> claim(
+      const Record& record, const SharingHosts& hosts, const std::string& text) const;
   static std::string claim_text(std::string_view host, std::string_view problem);
   // In place of the claim with this fence.
   Result<void> tell_failure(const Record& record, uint64_t fence, const std::string& text) const;

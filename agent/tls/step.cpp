@@ -50,7 +50,7 @@ void Certificates::step(Record record) {
   const bool renews = renewal_due(record);
   const bool is_due =
       !record.served() || renews || sorted(record.wanted) != sorted(record.facts.names);
-  if (fleet && is_due && is_others_turn(record, *fleet, renews))
+  if (fleet && is_due && turn(record, *fleet, renews) == Turn::others)
     return;
   auto names = ready_names(record, renews);
   if (!record.served() && names.empty())
@@ -70,7 +70,8 @@ bool Certificates::renewal_due(const Record& record) const {
   const bool key_is_away = f.memory && !m_files.exists(record);
   const bool key_moves = f.memory != wanted_of(record.id).memory;
   const int64_t rule = renewal_ms(f.not_before_ms, f.not_after_ms);
-  return key_is_away || key_moves || (f.renew_ms != 0 && f.renew_ms <= now()) || rule <= now();
+  return key_is_away || key_moves || is_of_removed_host(record) ||
+      (f.renew_ms != 0 && f.renew_ms <= now()) || rule <= now();
 }
 
 // At the time that the CA named, within 1 to 12 hours; a CA that has none is asked again all the
@@ -186,7 +187,7 @@ void Certificates::wait(Record& record, const std::string& why) {
 void Certificates::rest(Record& record) {
   auto& f = record.facts;
   record.state = State::valid;
-  f.failing_ms = 0;
+  f.failing_ms = f.alone_ms = 0;
   f.problem = f.plain.empty() ? "" : f.plain.begin()->second;
   f.problem_type.clear();
   const int64_t rule = renewal_ms(f.not_before_ms, f.not_after_ms);

@@ -47,6 +47,7 @@ public:
   Result<std::vector<control::EngineValue>> read(
       std::string_view prefix, std::chrono::milliseconds) override {
     const std::lock_guard lock(m_mutex);
+    ++m_reads;
     if (m_down)
       return fail(Code::unreachable, "no majority of the engine answers");
     std::vector<control::EngineValue> found;
@@ -138,6 +139,10 @@ public:
     const auto found = m_values.find(key);
     return found == m_values.end() ? "" : found->second.text;
   }
+  size_t reads() {
+    const std::lock_guard lock(m_mutex);
+    return m_reads;
+  }
   size_t released() {
     const std::lock_guard lock(m_mutex);
     return m_released;
@@ -189,7 +194,7 @@ private:
   std::map<std::string, control::EngineValue> m_values;
   std::vector<std::function<void()>> m_followers;
   uint64_t m_revision = 0;
-  size_t m_released = 0;
+  size_t m_released = 0, m_reads = 0;
   std::set<std::string> m_leased;
   std::map<std::string, std::chrono::seconds> m_kept;
   std::function<void(const std::string&)> m_on_made;

@@ -47,7 +47,7 @@ std::string verdict(const Certificate& c, int64_t now_ms) {
       : cat("https ends in ", span_text(c.not_after_ms - now_ms));
   if (c.state == CertificateState::waiting)
     return cat(still,
-        c.by_fleet ? ": it waits"
+        c.by_fleet ? ": this host asked no CA"
                    : ": this host is not reached under its name, and no CA was asked");
   if (c.state == CertificateState::attention)
     return cat(still, ": a person is needed");
