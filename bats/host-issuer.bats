@@ -172,3 +172,16 @@ canary() { on 1 in_box sed -n 2p /var/lib/chillbox/certs/hello.pem; }
     wait_for 120 another
     [ "$(orders)" = $((count + 1)) ]
 }
+
+@test "[attack-G60] a claim of a host that is not in the roster keeps no host from its order" {
+    first=$(on 1 sha_of hello)
+    count=$(orders)
+    by=$(issuer)
+    key=$(bundle_key)
+    etcdctl put "/chillbox/shop/claims/hello/certs/${key##*/}" -- '{"host":"web9","id":"x","problem":""}' >/dev/null
+    run -0 on "$by" ctl tls renew hello
+    another() { same 1 2 3 && [ "$(on 1 sha_of hello)" != "$first" ]; }
+    wait_for 60 another
+    [ "$(orders)" = $((count + 1)) ]
+    [ "$(claims)" = '' ]
+}
