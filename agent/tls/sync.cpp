@@ -208,12 +208,13 @@ void Certificates::provided(Record record, const Wanted& wanted) {
   f.memory = !own;
   const std::string folder = own_folder(m_host.paths, wanted.site);
   const std::string file = cat(m_host.paths.tls(), "/", wanted.site, ".pem");
-  constexpr size_t k_most = 256 * 1024;
+  constexpr size_t k_largest_file = 256 * 1024;
   if (!own)
     copy_provided(wanted.site, file);
-  const auto text =
-      own ? m_host.disk.read(folder + "fullchain.pem", k_most) : m_host.disk.read(file, k_most);
-  const auto key = own ? m_host.disk.read(folder + "privkey.pem", k_most) : Result<std::string>("");
+  const auto text = own ? m_host.disk.read(folder + "fullchain.pem", k_largest_file)
+                        : m_host.disk.read(file, k_largest_file);
+  const auto key =
+      own ? m_host.disk.read(folder + "privkey.pem", k_largest_file) : Result<std::string>("");
   auto chain = text && key ? crypto::check_certificate_file(cat(*key, "\n", *text))
                            : fail(Code::not_found, "");
   record.next_ms = now() + k_look_again_ms;
