@@ -90,7 +90,8 @@ audited() { on "$1" ctl audit -n 50 | grep -q -- "$2"; }
     [ "$(answered 3 4) $(answered 4 4)" = "$(both 2) $(both 2)" ]
     on 4 in_box rc-service -q chillboxd restart # with nothing to be heard
     on 4 in_box nginx -s reload
-    [ "$(answered 4 4)" = "$(both 2)" ]
+    evenly() { [ "$(answered 4 4)" = "$(both 2)" ]; } # old and new workers each take turns of their own for a moment
+    wait_for 10 evenly
     box cut "$WEB2"
     [ "$(answered 3 6) $(answered 4 6)" = "web1=6 web1=6" ]
     box start "$WEB2"

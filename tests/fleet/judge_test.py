@@ -170,6 +170,15 @@ class Judged(unittest.TestCase):
         self.history.find('end').update(exit=9, lives={'web1': '1.1.0', 'web2': '1.1.0', 'web3': '1.0.9'})
         self.breaks('I4')
 
+    def test_i4_a_host_that_went_back_from_the_order_before_is_no_change_by_this_one(self):
+        last = self.history.end(9, {'web1': '1.2.0', 'web2': '1.1.0', 'web3': '1.2.0'})
+        last.update(version='1.3.0', before={host: '1.2.0' for host in HOSTS})
+        self.breaks('I4')
+        self.history.report('web2', 'rolled_back', live='1.1.0-2')
+        self.breaks()
+        last['lives']['web3'] = '1.1.0'
+        self.breaks('I4')
+
     def test_i4_a_host_that_has_it_was_not_reported(self):
         for one in [one for one in self.history if one['kind'] == 'engine' and one['key'].endswith('/web3')]:
             self.history.remove(one)
