@@ -174,6 +174,7 @@ class Judged(unittest.TestCase):
         last = self.history.end(9, {'web1': '1.2.0', 'web2': '1.1.0', 'web3': '1.2.0'})
         last.update(version='1.3.0', before={host: '1.2.0' for host in HOSTS})
         self.breaks('I4')
+        self.history.report('web3', 'failed', code='unhealthy')
         self.history.report('web2', 'rolled_back', live='1.1.0-2')
         self.breaks()
         last['lives']['web3'] = '1.1.0'
