@@ -89,6 +89,8 @@ audited() { on "$1" ctl audit -n 50 | grep -q -- "$2"; }
     on 4 in_box pkill -KILL -f '^chillboxd: courier'
     [ "$(answered 3 4) $(answered 4 4)" = "$(both 2) $(both 2)" ]
     on 4 in_box rc-service -q chillboxd restart # with nothing to be heard
+    run -0 on 4 in_box nginx -t
+    [[ "$output" != *warn* ]]
     on 4 in_box nginx -s reload
     evenly() { [ "$(answered 4 4)" = "$(both 2)" ]; } # old and new workers each take turns of their own for a moment
     wait_for 10 evenly

@@ -123,9 +123,8 @@ std::string locations(const control::BalancedSite& site) {
     auth_request_set $chillbox_asked $upstream_addr;
     error_page 500 502 = @chillbox_any;
     error_page 504 = @chillbox_none;
-    proxy_set_header X-Chillbox-First $chillbox_may_refuse;
 )",
-      k_to_host, visitor_headers(), R"(    proxy_pass http://$chillbox_host;
+      k_to_host, visitor_headers("$chillbox_may_refuse"), R"(    proxy_pass http://$chillbox_host;
   }
   location @chillbox_any {
     set $chillbox_again "$chillbox_once$chillbox_was_sent";

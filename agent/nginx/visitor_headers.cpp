@@ -10,6 +10,8 @@
 namespace chillbox::nginx {
 namespace {
 
+constexpr std::string_view k_may_refuse = "X-Chillbox-First";
+
 // Headers that servers and frameworks believe; with an empty value NGINX sends none.
 constexpr std::pair<std::string_view, std::string_view> k_headers[] = {
     {"X-Real-IP", "$remote_addr"}, {"X-Forwarded-For", "$remote_addr"},
@@ -18,7 +20,7 @@ constexpr std::pair<std::string_view, std::string_view> k_headers[] = {
     {"X-Forwarded-Protocol", ""}, {"X-Forwarded-Ssl", ""}, {"X-Forwarded-Scheme", ""},
     {"X-Forwarded-Prefix", ""}, {"X-Forwarded-Server", ""}, {"X-Url-Scheme", ""},
     {"Front-End-Https", ""}, {"X-Client-IP", ""}, {"X-Cluster-Client-IP", ""},
-    {"True-Client-IP", ""}, {"X-Chillbox-First", ""}};
+    {"True-Client-IP", ""}, {k_may_refuse, ""}};
 
 // Variables with what the visitor wrote, and what stands for it.
 constexpr std::pair<std::string_view, std::string_view> k_variables[] = {
@@ -98,10 +100,12 @@ void complete(Node& block, bool inherits) {
 
 } // namespace
 
-std::string visitor_headers() {
+std::string visitor_headers(std::string_view may_refuse) {
   std::string out;
-  for (const auto& [name, value] : k_headers)
+  for (const auto& [name, usual] : k_headers) {
+    const auto value = name == k_may_refuse ? may_refuse : usual;
     out += cat("    proxy_set_header ", name, " ", value.empty() ? "\"\"" : value, ";\n");
+  }
   return out;
 }
 

@@ -27,8 +27,8 @@ struct Probe {
   std::string scheme = "";
   Millis timeout{5'000};
   // Of a server that keeps connections, as NGINX does: probe_all asks all such questions of a port
-  // on one connection, one behind the other. What is not answered there within half the timeout is
-  // asked alone, with all of it.
+  // on one connection, one after the other. What is not answered there within half the timeout is
+  // asked alone, with the whole timeout.
   bool shared = false;
 };
 struct ProbeAnswer {

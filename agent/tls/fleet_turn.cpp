@@ -173,7 +173,7 @@ bool Certificates::keep(Record& record, const FleetView& view) {
   if (!keeps || is_kept)
     return true;
   int64_t& last = m_kept_ms[record.id];
-  if (last != 0 && now() - last < k_ask_again_ms) { // whoever else writes there
+  if (last != 0 && now() - last < k_ask_again_ms) { // somebody else writes there
     record.next_ms = std::min(record.next_ms, last + k_ask_again_ms);
     save(record);
     return true;

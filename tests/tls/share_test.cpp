@@ -346,9 +346,7 @@ TEST_CASE("[attack-G56] what no host of the roster signed for this purpose is no
   const std::string served = fleet.served(), key = fleet.bundle_key();
   auto& web2 = fleet.at(2);
   const int64_t now = web2.clock.wall_ms();
-  std::vector<std::string> recipients;
-  for (auto& one : fleet.members)
-    recipients.push_back(one->host.identity->recipient());
+  const auto recipients = fleet.recipients();
   Json forged = fleet.bundle();
   const std::string pem = another_pem(web2, {"blog.example"}, now, now + 80 * k_day);
   forged["not_before_ms"] = now + k_hour;
@@ -387,9 +385,7 @@ TEST_CASE("[attack-G57] a certificate of a host of the fleet for other names, or
   const std::string served = fleet.served(), key = fleet.bundle_key();
   auto& web2 = fleet.at(2);
   const int64_t now = web2.clock.wall_ms();
-  std::vector<std::string> recipients;
-  for (auto& one : fleet.members)
-    recipients.push_back(one->host.identity->recipient());
+  const auto recipients = fleet.recipients();
   const auto& own = fleet.members[0]->key;
   const auto with = [&](const std::vector<std::string>& names, const Json& more) {
     Json forged = fleet.bundle();
