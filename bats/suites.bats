@@ -72,3 +72,25 @@ OK" ]]
     diff "$BATS_TEST_TMPDIR/there" "$BATS_TEST_TMPDIR/listed"
     for story in $(sed -n 's/^fleet="\(.*\) \$engine"/\1/p' tests/fleet/stories); do [ -e "bats/$story.bats" ]; done
 }
+
+@test "each statement of the store has its plan looked at: a new one that reads all of what is kept, or sorts it, is refused by its line" {
+    cd "$BATS_TEST_DIRNAME/.."
+    run -0 python3 -B tests/store/plans.py
+    cp -r agent/store "$BATS_TEST_TMPDIR/store"
+    cat >>"$BATS_TEST_TMPDIR/store/totals.cpp" <<'END'
+#define SOME "number, "
+Result<int64_t> all_of(Db& db) { return db.number("SELECT count(*) FROM jobs WHERE actor = ?1"); }
+Result<void> sorted(Db& db) { return db.run("SELECT " SOME "verb FROM audit"
+                                            " ORDER BY verb"); } // in two parts
+Result<void> searched(Db& db) { return db.run("SELECT kind FROM jobs WHERE site = ?1"); }
+END
+    run -1 python3 -B tests/store/plans.py "$BATS_TEST_TMPDIR/store"
+    [ "${#lines[@]}" -eq 4 ]
+    [[ "${lines[0]}" == *"totals.cpp:"*": SCAN jobs: SELECT count(*) FROM jobs WHERE actor = ?1" ]]
+    [[ "${lines[1]}" == *": SCAN audit: SELECT number, verb FROM audit ORDER BY verb" ]]
+    [[ "${lines[2]}" == *": USE TEMP B-TREE FOR ORDER BY: SELECT number, verb FROM audit ORDER BY verb" ]]
+    grep -v 'jobs_at ON' agent/store/migrations.cpp >"$BATS_TEST_TMPDIR/store/migrations.cpp" # nor may an index go
+    cp agent/store/totals.cpp "$BATS_TEST_TMPDIR/store/"
+    run -1 python3 -B tests/store/plans.py "$BATS_TEST_TMPDIR/store"
+    [[ "$output" == *"jobs.cpp:"*"FROM jobs WHERE created_ms"* ]]
+}
