@@ -97,47 +97,13 @@ Result<std::string> choose_previous(
   return newest_other(db, before.site, now_live);
 }
 
-Result<void> write_used_set(Db& db, const SecretSet& set) {
-  return db.run("INSERT OR REPLACE INTO used_sets VALUES(?1, ?2, ?3, ?4, ?5, ?6)", set.site.str(),
-      set.sha256, set.serial, set.signer, set.signer_key, set.kept_by);
-}
-
-Result<SecretSet> read_used_set(const Db& db, Stmt& row) {
-  SiteName site = TRY(site_in(db, row, 0));
-  return SecretSet{.site = std::move(site),
-      .sha256 = row.text(1),
-      .serial = row.u64(2),
-      .signer = row.text(3),
-      .signer_key = row.text(4),
-      .kept_by = row.text(5)};
-}
-
 Result<Withdrawn> read_withdrawn(const Db& db, Stmt& row) {
   SiteName site = TRY(site_in(db, row, 0));
   return Withdrawn{
       std::move(site), row.text(1), row.text(2), row.u64(3), row.text(4), row.text(5), row.i64(6)};
 }
 
-Result<uint64_t> count_up(Db& db, const SiteName& site, std::string_view what) {
-  const auto number = TRY(db.one<uint64_t>(
-      "INSERT INTO counters VALUES(?1, ?2, 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
-      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str(), what));
-  return number.value_or(1);
-}
-
-Result<void> raise(Db& db, const SiteName& site, std::string_view what, uint64_t serial) {
-  return db.run(
-      "INSERT INTO counters VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = max(value, ?3)",
-      site.str(), what, serial);
-}
-
 } // namespace
-
-Result<uint64_t> Store::next_number(const SiteName& site, const std::string& what) {
-  const std::scoped_lock lock(m_state->mutex);
-  const Relaxed relaxed(m_state->db);
-  return count_up(m_state->db, site, what);
-}
 
 Result<void> Store::put_release(const Release& release) {
   const std::scoped_lock lock(m_state->mutex);
@@ -282,7 +248,7 @@ Result<void> Store::commit_live(
   row.previous_good = TRY(choose_previous(db, row, live.id, old_failed));
   row.live = live.id;
   TRY(write_site(db, row));
-  TRY(raise(
+  TRY(raise_number(
       db, site, "site", live.serial)); // with it: a crash between the two would let an older one in
   TRY(count_up(db, site, k_manifest));
   return txn.commit();
@@ -312,85 +278,6 @@ Result<void> Store::claim_hosts(const SiteName& site, const std::vector<std::str
 Result<std::optional<std::string>> Store::host_owner(const std::string& host, const SiteName& but) {
   const std::scoped_lock lock(m_state->mutex);
   return m_state->db.one<std::string>(k_owner, text_of_row, host, but.str());
-}
-
-Result<uint64_t> Store::serial(const SiteName& site, const std::string& what) {
-  const std::scoped_lock lock(m_state->mutex);
-  const auto value = TRY(m_state->db.one<uint64_t>(
-      "SELECT value FROM counters WHERE site = ?1 AND what = ?2",
-      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str(), what));
-  return value.value_or(0);
-}
-
-Result<std::map<std::string, uint64_t>> Store::serials(const std::string& what) {
-  const std::scoped_lock lock(m_state->mutex);
-  Stmt row = TRY(m_state->db.query("SELECT site, value FROM counters WHERE what = ?1", what));
-  std::map<std::string, uint64_t> all;
-  while (TRY(row.row()))
-    all.emplace(row.text(0), row.u64(1));
-  return all;
-}
-
-Result<void> Store::raise_serial(const SiteName& site, const std::string& what, uint64_t serial) {
-  const std::scoped_lock lock(m_state->mutex);
-  return raise(m_state->db, site, what, serial);
-}
-
-Result<std::optional<SecretSet>> Store::secret_set(const SiteName& site) {
-  const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
-  return db.one<SecretSet>(
-      "SELECT site, sha256, serial, received_ms, signer FROM secret_sets WHERE site = ?1",
-      [&](Stmt& row) -> Result<SecretSet> {
-        SiteName owner = TRY(site_in(db, row, 0));
-        return SecretSet{.site = std::move(owner),
-            .sha256 = row.text(1),
-            .serial = row.u64(2),
-            .received_ms = row.i64(3),
-            .signer = row.text(4)};
-      },
-      site.str());
-}
-
-Result<void> Store::put_secret_set(const SecretSet& set) {
-  const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
-  Txn txn = TRY(Txn::begin(db));
-  TRY(db.run("INSERT OR REPLACE INTO secret_sets VALUES(?1, ?2, ?3, ?4, ?5)", set.site.str(),
-      set.sha256, set.serial, set.received_ms, set.signer));
-  TRY(write_used_set(db, set));
-  TRY(raise(db, set.site, "secrets", set.serial));
-  return txn.commit();
-}
-
-Result<std::optional<SecretSet>> Store::used_set(const SiteName& site, const std::string& sha256) {
-  const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
-  return db.one<SecretSet>(
-      "SELECT site, sha256, serial, signer, signer_key, kept_by FROM used_sets WHERE site = ?1 AND sha256 = ?2",
-      [&](Stmt& row) { return read_used_set(db, row); }, site.str(), sha256);
-}
-
-Result<std::vector<SecretSet>> Store::used_sets(const SiteName& site) {
-  const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
-  return db.all<SecretSet>(
-      "SELECT site, sha256, serial, signer, signer_key, kept_by FROM used_sets WHERE site = ?1 ORDER BY serial, sha256",
-      [&](Stmt& row) { return read_used_set(db, row); }, site.str());
-}
-
-Result<std::vector<SecretSet>> Store::sets_in_use() {
-  const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
-  return db.all<SecretSet>(
-      "SELECT s.site, s.sha256, u.serial, u.signer, u.signer_key, u.kept_by FROM secret_sets s"
-      " LEFT JOIN used_sets u ON u.site = s.site AND u.sha256 = s.sha256",
-      [&](Stmt& row) { return read_used_set(db, row); });
-}
-
-Result<void> Store::put_used_set(const SecretSet& set) {
-  const std::scoped_lock lock(m_state->mutex);
-  return write_used_set(m_state->db, set);
 }
 
 Result<void> Store::withdraw(const Withdrawn& w) {

@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 namespace chillbox::store {
 
@@ -65,7 +66,11 @@ private:
 
 Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column); // corrupt when it is none
 
-// Within a transaction of the caller.
+// Within a transaction of the caller. Of a site's numbers that only grow: the next one; at least so
+// many from now on.
+Result<uint64_t> count_up(Db& db, const SiteName& site, std::string_view what);
+Result<void> raise_number(Db& db, const SiteName& site, std::string_view what, uint64_t serial);
+
 Result<void> insert_job(Db& db, const Job& job);
 // What a new deploy or rollback puts out of the way, before it is inserted; their ids are added to
 // `ids`.
