@@ -2,7 +2,7 @@
 #include "catch.hpp"
 
 #include "cli/http/client.hpp"
-#include "cli/http/reply_reader.hpp"
+#include "cli/http/early_reply.hpp"
 #include "cli/http/url.hpp"
 
 #include "base/fd.hpp"
@@ -16,7 +16,6 @@
 #include <functional>
 #include <map>
 #include <thread>
-#include <vector>
 
 using namespace chillbox;
 using namespace chillbox::cli;
@@ -263,104 +262,19 @@ TEST_CASE("why there is no connection is said in words [fault-203]") {
   CHECK(no_tls.error().message.find("no TLS connection") != std::string::npos);
 }
 
-TEST_CASE("an answer is read as its head says, in whatever pieces it comes") {
-  struct Case {
-    std::string_view bytes, body;
-    int status;
-    bool whole, may_end;
-  };
-  const Case cases[] = {
-      {"HTTP/1.1 413 Too", "", 0, false, false},
-      {"HTTP/1.1 413 x\r\nContent-Length: 5\r\n\r\nabc", "abc", 413, false, false},
-      {"HTTP/1.1 413 x\r\ncontent-length: 3\r\n\r\nabcd", "abc", 413, true, true},
-      {"HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n", "", 200, true, true},
-      {"HTTP/1.0 503 x\r\n\r\nabc", "abc", 503, false, true},
-      {"HTTP/1.1 204 x\r\n\r\n", "", 204, true, true},
-      {"HTTP/1.1 100 Continue\r\n\r\n", "", 0, false, false},
-      {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 x\r\nContent-Length: 2\r\n\r\n{}", "{}", 201,
-          true, true},
-      {"HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n00A;x=y\r\n0123456789\r\n0\r\n"
-       "Date: x\r\n\r\nmore",
-          "abc0123456789", 200, true, true},
-      {"HTTP/1.1 502 x\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nab", "ab", 502, false, false},
-      {"HTTP/1.1 502 x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "", 502, false, false},
-  };
-  const size_t piece = GENERATE(1, 2, 7, 1000);
-  for (const auto& c : cases) {
-    INFO(c.bytes << " by " << piece);
-    ReplyReader reader;
-    std::string waiting, body;
-    for (size_t at = 0; at < c.bytes.size(); at += piece) {
-      waiting += c.bytes.substr(at, piece);
-      REQUIRE(reader.take(waiting, body));
-    }
-    CHECK(reader.status() == c.status);
-    CHECK(body == c.body);
-    CHECK(reader.is_whole() == c.whole);
-    CHECK(reader.ends_with_connection() == c.may_end);
-  }
-}
-
-TEST_CASE("what is no answer of HTTP is not taken for one") {
-  const std::string long_name(70'000, 'x');
-  for (const std::string& bad :
-      {std::string("SSH-2.0-x\r\n\r\n"), std::string("HTTP/1.1 4x3 a\r\n\r\n"),
-          std::string("HTTP/1.1 099 a\r\n\r\n"), std::string("HTTP/2 200\r\n\r\n"),
-          cat("HTTP/1.1 200 x\r\n", long_name), cat("HTTP/1.1 200 x\r\n", long_name, "\r\n\r\n"),
-          std::string("HTTP/1.1 200 x\r\nContent-Length: -1\r\n\r\n"),
-          std::string("HTTP/1.1 200 x\r\nTransfer-Encoding: gzip\r\n\r\n"),
-          std::string("HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
-          std::string("HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n\r\n"),
-          std::string("HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"),
-          std::string("HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n")}) {
-    INFO(bad.substr(0, 100));
-    ReplyReader reader;
-    std::string waiting = bad, body;
-    const auto taken = reader.take(waiting, body);
-    REQUIRE_FALSE(taken);
-    CHECK(taken.error().code == Code::unreachable);
-  }
-}
-
-TEST_CASE("an answer that is cut off is none, unless it came before the body was sent") {
-  WireHost cut([](int fd) {
-    read_head(fd);
-    say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf");
-  });
-  const auto half = send({.url = cut.url()});
-  REQUIRE_FALSE(half);
-  CHECK(half.error().code == Code::unreachable);
-  WireHost early([](int fd) {
-    read_head(fd);
-    say(fd, "HTTP/1.1 503 x\r\nContent-Length: 50\r\n\r\nhalf");
-  });
-  const Fd file = big_file(k_big);
-  const auto reply =
-      send({.method = "PUT", .url = early.url(), .file = file.get(), .file_size = k_big});
-  REQUIRE(reply);
-  CHECK(reply->status == 503);
-}
-
-TEST_CASE("a stream in chunks goes to its reader as it comes, and ends where the reader says") {
-  const bool refuses = GENERATE(false, true);
-  WireHost host([](int fd) {
-    read_head(fd);
-    say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
-    std::this_thread::sleep_for(milliseconds(50));
-    say(fd, "3\r\ntwo\r\n0\r\n\r\n");
-    char rest[16];
-    (void)::recv(fd, rest, sizeof rest, 0);
-  });
-  std::vector<std::string> got;
-  const auto reply = send({.url = host.url(), .on_bytes = [&](std::string_view bytes) {
-                             got.emplace_back(bytes);
-                             return refuses ? fail(Code::unreachable, "enough") : Result<void>{};
-                           }});
-  CHECK(reply.has_value() != refuses);
-  if (refuses)
-    CHECK(reply.error().message == "enough"); // as it was said
-  CHECK(
-      got == (refuses ? std::vector<std::string>{"one"} : std::vector<std::string>{"one", "two"}));
+TEST_CASE("an answer that comes early is read as far as it goes") {
+  auto parse = [](std::string bytes, bool ended) { return parse_early_reply(bytes, ended); };
+  CHECK_FALSE(parse("HTTP/1.1 413 Too", false));
+  CHECK_FALSE(parse("HTTP/1.1 413 x\r\nContent-Length: 5\r\n\r\nabc", false));
+  CHECK(parse("HTTP/1.1 413 x\r\ncontent-length: 3\r\n\r\nabcd", false)->body == "abc");
+  CHECK(parse("HTTP/1.1 413 x\r\nContent-Length: 5\r\n\r\nabc", true)->body == "abc");
+  CHECK(parse("HTTP/1.0 503 x\r\n\r\nabc", true)->status == 503);
+  CHECK(parse("HTTP/1.1 502 x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n", false)->status == 502);
+  std::string after = "HTTP/1.1 100 Continue\r\n\r\n";
+  CHECK_FALSE(parse_early_reply(after, false));
+  CHECK(after.empty());
+  for (const char* bad : {"", "HTTP/1.1 413", "SSH-2.0-x\r\n\r\n", "HTTP/1.1 4x3 a\r\n\r\n"})
+    CHECK(parse(bad, true)->status == 0);
 }
 
 TEST_CASE("the environment names a proxy as curl reads it") {

@@ -1,9 +1,10 @@
-// An HTTP client. It speaks http and https, checks certificates, goes through the proxy that the
-// environment names, and follows no redirect: a signed delivery and a capability link are only for
-// the host that was named.
+// An HTTP client on cpp-httplib, which only client.cpp uses. It speaks http and https, checks
+// certificates, goes through the proxy that the environment names, and follows no redirect: a
+// signed delivery and a capability link are only for the host that was named.
 //
-// A whole transfer has a deadline, and a stalled one ends (connection.hpp); the answer to a body
-// that is still on its way counts; why there is no connection is said in words.
+// What the library leaves out is here: the deadline of a whole transfer and the end of a stalled
+// one (watch.hpp), the answer to a body that is still on its way (early_reply.hpp), and the reason
+// why there is no connection.
 #pragma once
 
 #include "base/error.hpp"
