@@ -33,3 +33,29 @@ compare() { python3 "$BATS_TEST_DIRNAME/../tests/bench/last.py" "$BATS_TEST_TMPD
     [ -z "$output" ]
     grep -q '"gone"' "$BATS_TEST_TMPDIR/last.json"
 }
+
+@test "a time is from the spawn of a command to its end; one that fails gives no time, unless any end is right" {
+    timed=$BATS_TEST_DIRNAME/../tests/bench/timed.py
+    run -0 python3 -B "$timed" run 3 sleep 0.05
+    read -ra times <<<"$output"
+    [ "${#times[@]}" -eq 3 ]
+    for time in "${times[@]}"; do awk "BEGIN {exit !($time >= 50)}"; done
+    run -1 python3 -B "$timed" run 3 sh -c 'echo why >&2; exit 3'
+    [[ "$output" == *": 3: why"* ]]
+    run -0 python3 -B "$timed" run --any 2 false
+    read -ra times <<<"$output"
+    [ "${#times[@]}" -eq 2 ]
+}
+
+@test "the table has a row for what was skipped and for what ended early, which is a failure; medians are of five" {
+    mkdir "$BATS_TEST_TMPDIR/tests" && cp -r "$BATS_TEST_DIRNAME/../tests/bench" "$BATS_TEST_TMPDIR/tests/"
+    cd "$BATS_TEST_TMPDIR/tests/bench"
+    printf '. "$here/lib.sh"\n[ "$ROUNDS" -eq 5 ]\nfigure quick ms 10 5 1 9\nfigure slow ms 10 11\n' | sed '1i here=$(dirname "$0")' >good
+    printf '. "$(dirname "$0")/lib.sh"\nskipped "the rest" "no program here"\n' >some
+    echo 'exit 1' >bad
+    run -0 env -u ROUNDS LAST="$BATS_TEST_TMPDIR/last.json" sh ./run good some
+    [[ "$output" == *"quick"*"5 ms"*"<= 10 ms met"* && "$output" == *"slow"*"<= 10 ms missed"* && "$output" == *"the rest"*"skipped: no program here"* ]]
+    [[ "$output" == *"1 met, 1 missed, 1 skipped, 0 failed"* ]]
+    run -1 env -u ROUNDS PARTS='good bad' LAST="$BATS_TEST_TMPDIR/last.json" sh ./run growth
+    [[ "$output" == *"bad: it ended early"*"failed"* && "$output" == *"1 met, 1 missed, 1 skipped, 1 failed"* ]]
+}
