@@ -326,10 +326,14 @@ PY
     python3 -c "import yaml" 2>/dev/null || skip "no PyYAML on this machine"
     git -C "$LAPTOP/repos/hello" checkout -q main
     laptop chillboxctl ci add hello -H root@web1.example --url "$URL" --rotate >"$LAPTOP/bundle"
+    jq --arg file "$LAPTOP/seen" '.env = [{"name": "SEEN", "cmd": "env >>\($file); echo yes"}]' "$LAPTOP/repos/hello/hello.site.json" >"$LAPTOP/with-command"
+    cp "$LAPTOP/with-command" "$LAPTOP/repos/hello/hello.site.json"
     for file in github-actions forgejo; do
         commit hello "by $file"
         run -0 workflow "$ROOT/docs/examples/ci/$file.yml"
         [ "$(page)" = "by $file" ]
+        grep -q '^RUNNER_TEMP=' "$LAPTOP/seen" # what a site runs sees the environment, and not the key
+        run ! grep -qF "$(cat "$LAPTOP/bundle")" "$LAPTOP/seen"
         [[ "$(json releases hello '.releases[0].version')" == 0.0.*+g??????? ]] # and not .dirty
     done
     sed 's/SHA256 *}}/SHA256 }}0/' "$ROOT/docs/examples/ci/forgejo.yml" >"$LAPTOP/bad.yml"

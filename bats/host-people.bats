@@ -183,7 +183,8 @@ raw() { laptop ssh "${@:2}" chillbox-ssh@web1.example -- "$1"; } # one line, as 
     done
     run -4 laptop ssh chillbox-ssh@web1.example
     [[ "$output" == *"hello kim: this account has no shell"* ]]
-    for words in "'plan' '/etc/passwd'" "'plan' './x'" "'deploy' '/etc/passwd'" "'unlock' '--all'" "'status' '-H' 'root@web1'" "'unlock' '--passphrase-fd=3'"; do
+    for words in "'plan' '/etc/passwd'" "'plan' './x'" "'deploy' '/etc/passwd'" "'unlock' '--all'" "'status' '-H' 'root@web1'" "'unlock' '--passphrase-fd=3'" \
+        "'report' '--output=/tmp/there'" "'deploy' '--cacert=/etc/passwd' '--' '-'"; do
         run -4 raw "CHILLBOX_HOST= chillboxctl $words"
     done
     long=$(head -c 70000 /dev/zero | tr '\0' a)

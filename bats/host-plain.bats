@@ -11,7 +11,7 @@ setup_file() {
     host_up
     export DESK=$LAPTOP/desk TOOLS=$LAPTOP/tools SCRIPT=$ROOT/docs/examples/plain/deploy.sh
     mkdir "$DESK" "$TOOLS"
-    for tool in tar zstd age minisign openssl curl cat cut date grep od rm sed sha256sum sleep tr wc; do
+    for tool in tar zstd age minisign openssl curl cat cut date grep mktemp od rm sed sha256sum sleep tr wc; do
         ln -s "$(command -v "$tool")" "$TOOLS/$tool"
     done
     URL=$(box url "$HOST")
@@ -55,6 +55,18 @@ by_hand() { (cd "$DESK" && box net "$HOST" -- env -i PATH="$TOOLS" HOME="$DESK" 
     [ "$(get /)" = "hello from 1.0.0" ]
     [ "$(get /whisper)" = "a secret of 5 characters" ]
     [ "$(json releases hello '.releases[0] | .signer + " " + .state')" = "plain good" ]
+}
+
+@test "the script deploys nothing when a program that packs fails" {
+    before=$(json jobs '.jobs | length')
+    for tool in tar zstd age; do
+        mv "$TOOLS/$tool" "$TOOLS/real-$tool"
+        printf '#!/bin/sh\n%s "$@"\nexit 2\n' "$TOOLS/real-$tool" >"$TOOLS/$tool"
+        chmod +x "$TOOLS/$tool"
+        run -2 by_hand "$(command -v dash)" "$SCRIPT" "$URL" hello 1.0.1
+        mv "$TOOLS/real-$tool" "$TOOLS/$tool"
+    done
+    [ "$(json jobs '.jobs | length')" = "$before" ]
 }
 
 @test "another site, sent by the script, with files that NGINX serves alone" {

@@ -55,8 +55,10 @@ TEST_CASE("[attack-Q9] verbs that are no question to chillboxd, and what touches
            {"plan", "--", "./x"}, {"plan", "--", "x.age"}, {"status", "--host=root@web1"},
            {"status", "--hosts=x"}, {"unlock", "--all"}, {"unlock", "--passphrase-fd=3"},
            {"completion", "bash"}, {"help"}, {"--version"}, {"rollback"}, {"gate", "x"}, {"hosts"},
-           {"whoami"}, {"ci", "list"}})
+           {"whoami"}, {"ci", "list"}, {"report", "--output=/tmp/x"}, {"report", "-o", "x"},
+           {"deploy", "--ci-key=x", "--", "-"}, {"deploy", "--cacert=x", "--", "-"}})
     CHECK_FALSE(asked(words));
+  CHECK(asked({"report"}));
 }
 
 TEST_CASE("the gate says no to a name that is none") {

@@ -69,6 +69,9 @@ Result<void> check(const CommandLine& line) {
       line.args.text("ARTIFACT|SITE").find_first_of("./") != std::string::npos)
     return refuse("of a file");
   for (const Option& option : line.verb->options)
+    if (option.value.contains("FILE") && line.args.has(key_of(option)))
+      return refuse(cat("--", key_of(option)));
+  for (const Option& option : line.verb->options)
     if (option.of_project && !line.args.has(key_of(option)))
       return fail(Code::usage, "SITE is required");
   return {};

@@ -7,6 +7,7 @@
 #include "cli/core/terminal.hpp"
 #include "cli/logs/line_time.hpp"
 #include "cli/logs/log_set.hpp"
+#include "cli/report/all_jobs.hpp"
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"
@@ -43,7 +44,10 @@ class LogRun {
 public:
   LogRun(Call& call, LogWish wish)
       : m_call(call), m_follow(call.args.has("follow")), m_times(!call.args.has("no-times")),
-        m_period(wish.period), m_set(std::move(wish)) {
+        m_period(wish.period),
+        m_jobs(m_period.any() || wish.pattern || wish.releases ? UINT64_MAX
+                                                               : wish.lines.value_or(UINT64_MAX)),
+        m_set(std::move(wish)) {
     const std::string target = call.args.text("SITE[/SERVICE]");
     const auto slash = target.find('/');
     m_site = target.substr(0, slash);
@@ -67,6 +71,7 @@ private:
   Call& m_call;
   bool m_follow, m_times;
   Period m_period;
+  uint64_t m_jobs; // so many of them can have a line that is shown
   LogSet m_set;
   std::string m_site, m_service;
   int m_connection = -1;
@@ -141,15 +146,12 @@ Result<void> LogRun::ask_files(const std::vector<std::string>& streams) {
   return answer ? Result<void>{} : std::unexpected(answer.error());
 }
 
-// The lines of the jobs, which are the daemon's own.
+// The lines of the jobs, which are the daemon's own: of all when something is searched for, else of
+// as many as could be shown, since each has a line at least.
 Result<void> LogRun::add_jobs() {
-  constexpr uint64_t k_most_jobs = 100;
-  Question question{.verb = "jobs", .args = {.site = m_site, .limit = k_most_jobs}};
-  TRY(add_period(m_call.args, question.args));
-  const auto list = TRY(
-      control::read_answer<control::JobList>(TRY(ask(m_call.paths, question, &m_call.error_data))));
+  const auto jobs = TRY(all_jobs(m_call, m_site, m_period, m_jobs));
   std::deque<LogText> lines;
-  for (auto job = list.jobs.rbegin(); job != list.jobs.rend(); ++job)
+  for (auto job = jobs.rbegin(); job != jobs.rend(); ++job)
     TRY(ask(m_call.paths,
         {.verb = "job", .args = {.job = job->id}, .on_event = [&](const Json& json) {
            const auto event = control::from_json<control::JobEvent>(json);

@@ -12,14 +12,18 @@ url=$1 site=$2 version=$3
 file=$site-$version.tar.zst.age
 rm -f -- "$file" "$file.minisig" # minisign does not overwrite a signature
 
-# Make an archive, compressed and encrypted to the host.
+# Make an archive, compressed and encrypted to the host: one program after the other, so that one that fails ends the deploy.
+packed=$(mktemp -d)
+trap 'rm -rf -- "$packed"' EXIT
 if [ "$version" = secrets ]; then
   type=secrets.update statement="site=$site secrets"
-  (cd -- "$site.secrets" && tar -c -f - -- *) | zstd -q | age -R recipient.txt -o "$file"
+  (cd -- "$site.secrets" && tar -c -f "$packed/tar" -- *)
 else
   type=site.deploy statement="site=$site version=$version"
-  tar -c -f - -- "$site" | zstd -q | age -R recipient.txt -o "$file"
+  tar -c -f "$packed/tar" -- "$site"
 fi
+zstd -q "$packed/tar"
+age -R recipient.txt -o "$file" "$packed/tar.zst"
 
 # Sign it: for which site and version, and with a serial newer than all before.
 sha256=$(sha256sum <"$file" | cut -d ' ' -f 1)
@@ -31,8 +35,18 @@ time=$(date +%s)
 printf '{"type":"%s","timestamp":"%s","data":{"site":"%s","version":"%s","sha256":"%s","size":%d}}' \
   "$type" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$site" "${version#secrets}" "$sha256" "$(wc -c <"$file")" >body
 key=$(sed -n 's/^whsec_//p' hook.key | openssl base64 -d -A | od -An -v -t x1 | tr -d ' \n')
-signature=v1,$(printf '%s.%s.' "$id" "$time" | cat - body |
-  openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | openssl base64 -A)
+# HMAC (RFC 2104) in the shell itself: every user of this machine can read what a program gets as an argument.
+pad() { # BYTE: the key, 64 bytes with zeros at its end, each with XOR
+  rest=$key count=0
+  while [ $((count += 1)) -le 64 ]; do
+    next=${rest#??}
+    printf '%b' "\\0$(printf %03o $((0x0${rest%"$next"} ^ $1)))"
+    rest=$next
+  done
+}
+printf '%s.%s.' "$id" "$time" >"$packed/said"
+{ pad 0x36; cat "$packed/said" body; } | openssl dgst -sha256 -binary >"$packed/inner"
+signature=v1,$({ pad 0x5c; cat "$packed/inner"; } | openssl dgst -sha256 -binary | openssl base64 -A)
 curl -sSf "$url/v1/hooks" -H "webhook-id: $id" -H "webhook-timestamp: $time" -H "webhook-signature: $signature" \
   -H 'content-type: application/json' --data-binary @body >answer
 
