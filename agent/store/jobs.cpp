@@ -117,10 +117,38 @@ Result<uint64_t> write_event(Db& db, const std::string& job, const JobEvent& eve
 
 constexpr std::string_view k_ping_source = "ping ";
 
-struct OpenJob {
-  int64_t seq = 0;
-  std::string id;
-};
+// With the end itself, since a job that ends once more after a crash would be in the trail twice.
+Result<void> audit_end(Db& db, const Job& job) {
+  return write_audit(db,
+      {.number = 0,
+          .time_ms = job.finished_ms,
+          .actor = job.actor,
+          .verb = std::string(name(job.kind)),
+          .site = job.site.str(),
+          .text = cat(job.message, asked_with(job)),
+          .outcome = std::string(job.code ? code_name(*job.code) : "ok")});
+}
+
+bool is_announced(const Job& job) {
+  return job.actor.starts_with(k_webhook_actor);
+}
+
+Result<void> write_record(Db& db, const Job& job, const std::vector<JobEvent>& events) {
+  Txn txn = TRY(Txn::begin(db));
+  TRY(write_job(db, job));
+  for (const JobEvent& event : events)
+    TRY(write_event(db, job.id, event));
+  if (!is_open(job.state)) { // else it would be told twice, too
+    TRY(tell_of_job(db, job));
+    TRY(audit_end(db, job));
+  }
+  return txn.commit();
+}
+
+// Else it has ended already, or is gone.
+bool is_to_be_written(const Error& error) {
+  return error.code != Code::conflict && error.code != Code::not_found;
+}
 
 } // namespace
 
@@ -152,19 +180,21 @@ Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std
   const bool deploy = newer.kind == JobKind::deploy;
   const std::string message =
       cat(deploy ? "superseded by the newer deploy " : "cancelled by the rollback ", newer.id);
-  const auto state = name(deploy ? JobState::superseded : JobState::cancelled);
-  const auto older = TRY(db.all<OpenJob>(
-      "SELECT seq, id FROM jobs INDEXED BY jobs_open WHERE open = 1 AND site = ?1 AND kind IN ('deploy', ?2) AND state <> 'running'",
-      [](Stmt& row) -> Result<OpenJob> { return OpenJob{row.i64(0), row.text(1)}; },
-      newer.site.str(), name(newer.kind)));
-  for (const OpenJob& job : older) {
-    TRY(db.run(
-        "UPDATE jobs SET open = 0, state = ?2, finished_ms = ?3, code = ?4, message = ?5 WHERE seq = ?1",
-        job.seq, state, now_ms, code_name(Code::busy), message));
+  auto older = TRY(db.all<Job>(
+      "SELECT " JOB_COLUMNS
+      " FROM jobs INDEXED BY jobs_open WHERE open = 1 AND site = ?1 AND kind IN ('deploy', ?2) AND state <> 'running'",
+      [&](Stmt& row) { return read_job(db, row); }, newer.site.str(), name(newer.kind)));
+  for (Job& job : older) {
+    job.state = deploy ? JobState::superseded : JobState::cancelled;
+    job.finished_ms = now_ms;
+    job.code = Code::busy;
+    job.message = message;
+    TRY(write_job(db, job));
     // Who follows its events learns it there.
-    TRY(db.run(
-        "INSERT INTO events SELECT ?1, coalesce(max(number), 0) + 1, ?2, '', 'end', ?3 FROM events WHERE job = ?1",
-        job.seq, now_ms, message));
+    (void)TRY(write_event(db, job.id,
+        {.number = 0, .time_ms = now_ms, .step = "", .kind = EventKind::end, .text = message}));
+    if (!is_announced(job) || !is_announced(newer))
+      TRY(audit_end(db, job));
     ids.push_back(job.id);
   }
   return {};
@@ -222,16 +252,23 @@ Result<void> Store::add_job(const Job& job, std::vector<std::string>* superseded
 Result<std::optional<Job>> Store::job(const std::string& id) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.one<Job>(
+  auto found = TRY(db.one<Job>(
       "SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?1",
-      [&](Stmt& row) { return read_job(db, row); }, id);
+      [&](Stmt& row) { return read_job(db, row); }, id));
+  if (const auto end = m_state->unwritten.find(id); found && end != m_state->unwritten.end())
+    found = end->second.job;
+  return found;
 }
 
 Result<std::vector<Job>> Store::jobs(
     const std::string& site, size_t limit, const control::Period& period) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  const auto read = [&](Stmt& row) { return read_job(db, row); };
+  const auto read = [&](Stmt& row) -> Result<Job> {
+    Job job = TRY(read_job(db, row));
+    const auto end = m_state->unwritten.find(job.id);
+    return end == m_state->unwritten.end() ? std::move(job) : end->second.job;
+  };
   const auto [since, until] = period;
   if (period.any() && site.empty())
     return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs WHERE created_ms BETWEEN ?1 AND ?2"
@@ -251,9 +288,11 @@ Result<std::vector<Job>> Store::jobs(
 Result<std::vector<Job>> Store::unfinished() {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<Job>("SELECT " JOB_COLUMNS
-                     " FROM jobs INDEXED BY jobs_open WHERE open = 1 ORDER BY seq",
-      [&](Stmt& row) { return read_job(db, row); });
+  auto open = TRY(db.all<Job>("SELECT " JOB_COLUMNS
+                              " FROM jobs INDEXED BY jobs_open WHERE open = 1 ORDER BY seq",
+      [&](Stmt& row) { return read_job(db, row); }));
+  std::erase_if(open, [&](const Job& job) { return m_state->unwritten.contains(job.id); });
+  return open;
 }
 
 Result<std::string> Store::announced_by(const std::string& sha256) {
@@ -275,52 +314,48 @@ Result<void> Store::update_job(const Job& job) {
 
 Result<void> Store::record(const Job& job, const std::vector<JobEvent>& events) {
   const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
-  const Relaxed relaxed(db);
-  Txn txn = TRY(Txn::begin(db));
-  TRY(write_job(db, job));
-  for (const JobEvent& event : events)
-    TRY(write_event(db, job.id, event));
-  if (!is_open(job.state)) { // with it, since a job that ends once more after a crash would be in
-                             // the trail twice, and be told twice
-    TRY(tell_of_job(db, job));
-    TRY(write_audit(db,
-        {.number = 0,
-            .time_ms = job.finished_ms,
-            .actor = job.actor,
-            .verb = std::string(name(job.kind)),
-            .site = job.site.str(),
-            .text = cat(job.message, asked_with(job)),
-            .outcome = std::string(job.code ? code_name(*job.code) : "ok")}));
-  }
-  TRY(txn.commit());
-  if (!is_open(job.state) || job.state == JobState::waiting_unlock)
+  const Relaxed relaxed(m_state->db);
+  auto written = write_record(m_state->db, job, events);
+  if (!written && !is_open(job.state) && is_to_be_written(written.error()))
+    m_state->unwritten.insert_or_assign(job.id, UnwrittenEnd{job, events});
+  if (written && (!is_open(job.state) || job.state == JobState::waiting_unlock))
     ++m_state->notices_changed;
+  return written;
+}
+
+bool Store::has_unwritten_ends() {
+  const std::scoped_lock lock(m_state->mutex);
+  return !m_state->unwritten.empty();
+}
+
+Result<void> Store::write_ends() {
+  const std::scoped_lock lock(m_state->mutex);
+  auto& ends = m_state->unwritten;
+  while (!ends.empty()) {
+    const auto& [job, events] = ends.begin()->second;
+    auto written = write_record(m_state->db, job, events);
+    if (!written && is_to_be_written(written.error()))
+      return written;
+    ends.erase(ends.begin());
+    ++m_state->notices_changed;
+  }
   return {};
 }
 
 Result<void> Store::finish_job(const Job& job, const std::string& event_text) {
   if (is_open(job.state))
     return fail(Code::invalid, cat("job ", job.id, ": ", name(job.state), " is no end"));
-  const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
-  Txn txn = TRY(Txn::begin(db));
-  TRY(write_job(db, job));
-  TRY(write_event(db, job.id,
-      {.number = 0,
+  return record(job,
+      {{.number = 0,
           .time_ms = job.finished_ms,
           .step = job.step,
           .kind = EventKind::end,
-          .text = event_text}));
-  TRY(tell_of_job(db, job));
-  TRY(txn.commit());
-  ++m_state->notices_changed;
-  return {};
+          .text = event_text}});
 }
 
 Result<std::vector<JobEvent>> Store::events(const std::string& job, uint64_t after, size_t limit) {
   const std::scoped_lock lock(m_state->mutex);
-  return m_state->db.all<JobEvent>(
+  auto all = TRY(m_state->db.all<JobEvent>(
       "SELECT number, time_ms, step, kind, text FROM events WHERE job = (SELECT seq FROM jobs WHERE id = ?1) AND number > ?2"
       " ORDER BY number LIMIT ?3",
       [](Stmt& row) -> Result<JobEvent> {
@@ -330,7 +365,19 @@ Result<std::vector<JobEvent>> Store::events(const std::string& job, uint64_t aft
             .kind = control::named<EventKind>(row.bytes(3)),
             .text = row.text(4)};
       },
-      job, after, limit);
+      job, after, limit));
+  if (const auto end = m_state->unwritten.find(job);
+      end != m_state->unwritten.end() && all.size() < limit) {
+    auto last = static_cast<uint64_t>(TRY(m_state->db.number(
+        "SELECT coalesce(max(number), 0) FROM events WHERE job = (SELECT seq FROM jobs WHERE id = ?1)",
+        job)));
+    for (JobEvent event : end->second.events) {
+      event.number = ++last;
+      if (event.number > after && all.size() < limit)
+        all.push_back(std::move(event));
+    }
+  }
+  return all;
 }
 
 } // namespace chillbox::store

@@ -27,12 +27,14 @@ Result<Release> read_release(const Db& db, Stmt& row) {
       row.text(16)};
 }
 
+// Who kept it stays when a job writes a row that it read before that.
 Result<void> write_release(Db& db, const Release& r) {
   return db.run(
       "INSERT INTO releases(" RELEASE_COLUMNS ")"
       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
       " ON CONFLICT(site, id) DO UPDATE SET version = ?3, serial = ?4, sha256 = ?5, secrets = ?6, state = ?7, slot = ?8,"
-      " digest = ?9, nginx = ?10, last_log = ?11, signer = ?12, created_ms = ?13, live_ms = ?14, message = ?15, signer_key = ?16, kept_by = ?17",
+      " digest = ?9, nginx = ?10, last_log = ?11, signer = ?12, created_ms = ?13, live_ms = ?14, message = ?15, signer_key = ?16,"
+      " kept_by = CASE ?17 WHEN '' THEN kept_by ELSE ?17 END",
       r.site.str(), r.id, r.version, r.serial, r.sha256, r.secrets, name(r.state), letter(r.slot),
       r.digest, r.nginx, r.last_log, r.signer, r.created_ms, r.live_ms, r.message, r.signer_key,
       r.kept_by);
@@ -110,6 +112,14 @@ Result<void> Store::put_release(const Release& release) {
   const Relaxed relaxed(m_state->db);
   ++m_state->releases_written[release.site.str()];
   return write_release(m_state->db, release);
+}
+
+Result<void> Store::keep_release(
+    const SiteName& site, const std::string& id, const std::string& by) {
+  const std::scoped_lock lock(m_state->mutex);
+  ++m_state->releases_written[site.str()];
+  return m_state->db.run(
+      "UPDATE releases SET kept_by = ?3 WHERE site = ?1 AND id = ?2", site.str(), id, by);
 }
 
 Result<std::optional<Release>> Store::release(const SiteName& site, const std::string& id) {
@@ -193,6 +203,29 @@ Result<void> Store::put_site(const SiteRow& row) {
   const Relaxed relaxed(m_state->db);
   ++m_state->sites_changed;
   return write_site(m_state->db, row);
+}
+
+Result<void> Store::set_stopped(const SiteName& site, bool stopped) {
+  const std::scoped_lock lock(m_state->mutex);
+  const Relaxed relaxed(m_state->db);
+  ++m_state->sites_changed;
+  return m_state->db.run("UPDATE sites SET stopped = ?2 WHERE site = ?1", site.str(), stopped);
+}
+
+Result<void> Store::set_ports(const SiteName& site, const std::string& ports) {
+  const std::scoped_lock lock(m_state->mutex);
+  const Relaxed relaxed(m_state->db);
+  ++m_state->sites_changed;
+  return m_state->db.run("INSERT INTO sites VALUES(?1, '', '', 0, ?2)"
+                         " ON CONFLICT(site) DO UPDATE SET ports = ?2",
+      site.str(), ports);
+}
+
+Result<void> Store::set_not_live(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  const Relaxed relaxed(m_state->db);
+  ++m_state->sites_changed;
+  return m_state->db.run("UPDATE sites SET live = '' WHERE site = ?1", site.str());
 }
 
 Result<std::optional<SiteRow>> Store::site(const SiteName& site) {

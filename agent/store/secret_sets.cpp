@@ -3,9 +3,13 @@
 namespace chillbox::store {
 namespace {
 
+// Who kept it stays, as with a release.
 Result<void> write_used_set(Db& db, const SecretSet& set) {
-  return db.run("INSERT OR REPLACE INTO used_sets VALUES(?1, ?2, ?3, ?4, ?5, ?6)", set.site.str(),
-      set.sha256, set.serial, set.signer, set.signer_key, set.kept_by);
+  return db.run(
+      "INSERT INTO used_sets VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
+      " ON CONFLICT(site, sha256) DO UPDATE SET serial = ?3, signer = ?4, signer_key = ?5,"
+      " kept_by = CASE ?6 WHEN '' THEN kept_by ELSE ?6 END",
+      set.site.str(), set.sha256, set.serial, set.signer, set.signer_key, set.kept_by);
 }
 
 Result<SecretSet> read_used_set(const Db& db, Stmt& row) {
@@ -70,6 +74,13 @@ Result<std::vector<SecretSet>> Store::sets_in_use() {
       "SELECT s.site, s.sha256, u.serial, u.signer, u.signer_key, u.kept_by FROM secret_sets s"
       " LEFT JOIN used_sets u ON u.site = s.site AND u.sha256 = s.sha256",
       [&](Stmt& row) { return read_used_set(db, row); });
+}
+
+Result<void> Store::keep_used_set(
+    const SiteName& site, const std::string& sha256, const std::string& by) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.run(
+      "UPDATE used_sets SET kept_by = ?3 WHERE site = ?1 AND sha256 = ?2", site.str(), sha256, by);
 }
 
 Result<void> Store::put_used_set(const SecretSet& set) {

@@ -78,8 +78,14 @@ public:
   // it), not_found for no job. The same together with events, in one transaction; finished_ms set
   // and a last event of kind "end": the job is over.
   Result<void> record(const Job& job, const std::vector<JobEvent>& events);
-  // The job's end in one transaction with its last event.
+  // The job's end in one transaction with its last event. Each end is in the audit trail with it,
+  // except that of an announced job which a newer announcement supersedes: a webhook key could push
+  // all else out of the trail.
   Result<void> finish_job(const Job& job, const std::string& event_text);
+  // An end that could not be written is kept in memory, and what is asked of the store knows it;
+  // after a restart the job would run again. write_ends: they are written now.
+  bool has_unwritten_ends();
+  Result<void> write_ends();
   Result<std::vector<JobEvent>> events(const std::string& job, uint64_t after, size_t limit = 1000);
 
   Result<void> forget_old_output(); // what programs said (kind "log") is kept of the newest 500
@@ -93,7 +99,9 @@ public:
   }
   Result<uint64_t> next_number(
       const SiteName& site, const std::string& what); // 1, 2, ...; serial() reads the last one
-  Result<void> put_release(const Release& release);   // insert or replace
+  Result<void> put_release(const Release& release);   // insert or replace; kept_by never goes
+  Result<void> keep_release(const SiteName& site, const std::string& id,
+      const std::string& by); // kept_by alone: a job may be about to write the rest
   Result<std::optional<Release>> release(const SiteName& site, const std::string& id);
   Result<std::vector<Release>> releases(const SiteName& site); // newest first
   // The same, without NGINX texts: the newest, and the live one however old it is.
@@ -104,7 +112,10 @@ public:
   Result<int64_t> newest_release_ms(const SiteName& site); // when one was made or went live last
   // Of those that failed or were removed the newest 50 rows stay, without their NGINX text.
   Result<void> forget_old_releases(const SiteName& site);
-  Result<void> put_site(const SiteRow& row);
+  Result<void> put_site(const SiteRow& row); // whole: of a site that nobody else changes
+  Result<void> set_stopped(const SiteName& site, bool stopped);
+  Result<void> set_ports(const SiteName& site, const std::string& ports); // makes its row
+  Result<void> set_not_live(const SiteName& site);
   // Grows with each change of a release of this site: nothing is asked of the disk.
   uint64_t releases_written(const SiteName& site);
   Result<std::optional<SiteRow>> site(const SiteName& site);
@@ -147,7 +158,9 @@ public:
   Result<std::vector<SecretSet>> used_sets(const SiteName& site);
   Result<std::vector<SecretSet>> sets_in_use(); // used_set() of each site's secret_set(); "" and 0:
                                                 // none
-  Result<void> put_used_set(const SecretSet& set);
+  Result<void> put_used_set(const SecretSet& set); // kept_by never goes
+  Result<void> keep_used_set(
+      const SiteName& site, const std::string& sha256, const std::string& by);
 
   // --- what is never good again. A site's previous good release is another one from then on
   Result<void> withdraw(const Withdrawn& withdrawn);

@@ -12,12 +12,19 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace chillbox::store {
 
 struct AuditWalk {
   uint64_t entries = 0, first = 0, last = 0; // numbers; 0: nothing yet
   std::string hash;                          // of the last
+};
+
+// Of a job that is over (Store::write_ends).
+struct UnwrittenEnd {
+  Job job;
+  std::vector<JobEvent> events;
 };
 
 struct Store::State {
@@ -27,6 +34,7 @@ struct Store::State {
   std::atomic<uint64_t> sites_changed{1};
   std::map<std::string, uint64_t> releases_written; // by site, since the start
   std::atomic<uint64_t> notices_changed{1};
+  std::map<std::string, UnwrittenEnd> unwritten; // by job
   // How far the audit trail was looked at, and SQLite's count of what other connections wrote then.
   AuditWalk verified;
   int64_t data_version = 0;

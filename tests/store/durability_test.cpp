@@ -174,3 +174,44 @@ TEST_CASE("[fault-120] kill -9 in the middle of writing loses nothing that was a
     }
   }
 }
+
+TEST_CASE("[fault-993] an end that a full disk does not take is known at once and written later, once") {
+  FaultyVfs disk;
+  const Scratch scratch;
+  Store store = scratch.open();
+  must(store.add_job(new_job("j1")));
+  Job job = *must(store.job("j1"));
+  job.state = JobState::running;
+  must(store.record(job, {{0, 1, "check", EventKind::begin, ""}}));
+  job.state = JobState::failed;
+  job.code = Code::unhealthy;
+  job.message = "it crashes";
+  job.finished_ms = 9;
+  disk.fail_after(0);
+  CHECK(store.record(job, {{0, 9, "check", EventKind::end, "it crashes"}}).error().code ==
+      Code::no_space);
+  CHECK(store.has_unwritten_ends());
+  CHECK_FALSE(store.write_ends());
+  const auto known = [&] {
+    CHECK(must(store.job("j1"))->state == JobState::failed);
+    CHECK(must(store.jobs("", 1)).at(0).message == "it crashes");
+    CHECK(must(store.jobs("blog", 1)).at(0).finished_ms == 9);
+    CHECK(must(store.unfinished()).empty());
+    const auto events = must(store.events("j1", 1));
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].number == 2);
+    CHECK(events[0].text == "it crashes");
+    CHECK(must(store.events("j1", 2)).empty());
+    CHECK(must(store.events("j1", 0, 1)).size() == 1);
+  };
+  known();
+  disk.heal();
+  must(store.write_ends());
+  CHECK_FALSE(store.has_unwritten_ends());
+  must(store.write_ends());
+  known();
+  CHECK(must(store.audit_entries(10)).size() == 1);
+  // What has ended otherwise meanwhile is not kept for ever.
+  CHECK(store.record(job, {}).error().code == Code::conflict);
+  CHECK_FALSE(store.has_unwritten_ends());
+}

@@ -99,6 +99,54 @@ TEST_CASE("[fault-120] the end of a job is in the audit trail with it, once: wha
       trail[0].actor == job.actor && trail[0].time_ms == 9));
 }
 
+TEST_CASE("[fault-998] every end is in the audit trail: of a job that never ran, and of one that a newer one put out of the way") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  const auto ask = [&](const std::string& id, JobKind kind) {
+    Job job = new_job(id, kind);
+    job.actor = "uid:0 root";
+    must(store.add_job(job));
+  };
+  ask("j1", JobKind::deploy);
+  ask("j2", JobKind::deploy);
+  auto trail = must(store.audit_entries(10));
+  REQUIRE(trail.size() == 1);
+  CHECK(trail[0].text == "superseded by the newer deploy j2 (--no-watch)");
+  CHECK((trail[0].verb == "deploy" && trail[0].outcome == "busy" && trail[0].site == "blog" &&
+      trail[0].actor == "uid:0 root"));
+  ask("j3", JobKind::rollback);
+  trail = must(store.audit_entries(10));
+  REQUIRE(trail.size() == 2);
+  CHECK(trail[0].text.starts_with("cancelled by the rollback j3"));
+  Job job = *must(store.job("j3"));
+  job.state = JobState::cancelled;
+  job.code = Code::interrupted;
+  job.message = "the site was removed by j4";
+  job.finished_ms = 9;
+  must(store.finish_job(job, job.message));
+  trail = must(store.audit_entries(10));
+  REQUIRE(trail.size() == 3);
+  CHECK((trail[0].verb == "rollback" && trail[0].outcome == "interrupted"));
+}
+
+TEST_CASE("a webhook key that announces without end pushes nothing out of the audit trail [attack-W45]") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  const auto announce = [&](const std::string& id, const std::string& actor) {
+    Job job = new_job(id);
+    job.actor = actor;
+    must(store.add_job(job));
+  };
+  announce("j1", "webhook:ci");
+  announce("j2", "webhook:ci");
+  announce("j3", "webhook:other");
+  CHECK(must(store.audit_entries(10)).empty());
+  announce("j4", "uid:0 root"); // once for each of a person's
+  announce("j5", "webhook:ci");
+  announce("j6", "webhook:ci");
+  CHECK(must(store.audit_entries(10)).size() == 2);
+}
+
 TEST_CASE("a job's end and its last event are there together, and it is not unfinished any more") {
   const Scratch scratch;
   {

@@ -33,6 +33,54 @@ TEST_CASE("a release remembers its signer's key, and who kept it") {
   CHECK(must(store.release(site(), "one"))->kept_by == "uid:0 root");
 }
 
+TEST_CASE("[fault-996] who keeps a release or a secret set changes nothing else, and a job that read them before does not take it back") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  auto stale = good(store, "one", "1111", 10);
+  stale.state = ReleaseState::unproven;
+  must(store.commit_live(site(), stale, false, 11));
+  const SecretSet set{site(), "aaaa", 1, 5, "anna", "key of anna"};
+  must(store.put_secret_set(set));
+  const auto written = store.releases_written(site());
+  must(store.keep_release(site(), "one", "uid:0 root"));
+  must(store.keep_used_set(site(), "aaaa", "uid:0 root"));
+  CHECK(store.releases_written(site()) > written);
+  CHECK(must(store.release(site(), "one"))->state == ReleaseState::unproven);
+  stale.state = ReleaseState::good;
+  must(store.put_release(stale));
+  CHECK(must(store.release(site(), "one"))->kept_by == "uid:0 root");
+  must(store.commit_live(site(), stale, false, 12));
+  CHECK(must(store.release(site(), "one"))->kept_by == "uid:0 root");
+  CHECK(must(store.release(site(), "one"))->state == ReleaseState::good);
+  must(store.put_secret_set(set));
+  must(store.put_used_set(set));
+  CHECK(must(store.used_set(site(), "aaaa"))->kept_by == "uid:0 root");
+  CHECK(must(store.used_set(site(), "aaaa"))->signer_key == "key of anna");
+}
+
+TEST_CASE("[fault-997] that a site is stopped, and its ports, are written alone: what was withdrawn meanwhile is not previous again") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  must(store.set_ports(site(), R"({"app.a":20000})")); // before its first release
+  const auto one = good(store, "one", "1111", 10);
+  good(store, "two", "2222", 20);
+  REQUIRE(must(store.site(site()))->previous_good == "one");
+  must(store.withdraw(withdrawn(one)));
+  const auto changed = store.sites_changed();
+  must(store.set_stopped(site(), true));
+  must(store.set_ports(site(), R"({"app.b":20001})"));
+  CHECK(store.sites_changed() > changed);
+  const auto row = must(store.site(site()));
+  CHECK(row->previous_good.empty());
+  CHECK(row->live == "two");
+  CHECK(row->stopped);
+  CHECK(row->ports == R"({"app.b":20001})");
+  must(store.set_not_live(site()));
+  CHECK(must(store.site(site()))->live.empty());
+  must(store.set_stopped(site("nowhere"), true));
+  CHECK_FALSE(must(store.site(site("nowhere"))));
+}
+
 TEST_CASE("what is withdrawn is no previous good release any more, now and later, and outlives its site [attack-B5]") {
   const Scratch scratch;
   Store store = scratch.open();
