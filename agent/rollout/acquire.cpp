@@ -283,8 +283,8 @@ Result<Next> run_stage(JobContext& r) {
   return Next::proceed;
 }
 
-void undo_stage(JobContext& r) {
-  (void)r.host.disk.remove_tree(r.stage_dir());
+Result<void> undo_stage(JobContext& r) {
+  return r.host.disk.remove_tree(r.stage_dir());
 }
 
 extern const Step k_obtain{.name = "obtain", .run = run_obtain, .touches_site = false};

@@ -14,7 +14,7 @@ Result<Next> open_artifact_key(JobContext& r);
 Result<void> unpack(JobContext& r);
 // The same; denied when the site file has another version than the signature.
 Result<Next> run_stage(JobContext& r);
-void undo_stage(JobContext& r);
+Result<void> undo_stage(JobContext& r);
 
 // The signature that a job goes by: what was uploaded for this job, else the one that is kept for
 // the artifact, which held when it was kept. "": none yet. No upload replaces what is kept: it

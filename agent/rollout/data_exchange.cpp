@@ -165,7 +165,7 @@ Result<void> start_old(JobContext& r) {
 }
 
 // Never with other data than its own.
-void undo_stop_all(JobContext& r) {
+Result<void> undo_stop_all(JobContext& r) {
   const auto forget = [&r]() -> Result<void> {
     const auto record = TRY(read_record(r.host, r.job.site));
     if (!record || record->job != r.job.id)
@@ -174,11 +174,10 @@ void undo_stop_all(JobContext& r) {
       return fail(Code::failure, "its data are not the old ones");
     return r.host.disk.remove(record_file(r.host.paths, r.job.site));
   };
-  if (const auto forgotten = forget(); !forgotten)
-    return r.output(cat("the site does not start again: ", forgotten.error().message));
-  if (auto up = start_old(r); !up)
-    return r.output(cat("the site does not start again: ", up.error().message));
+  TRY_IN("the site does not start again", forget());
+  TRY_IN("the site does not start again", start_old(r));
   end_downtime(r);
+  return {};
 }
 
 Result<Next> run_exchange(JobContext& r) {
@@ -194,15 +193,11 @@ Result<Next> run_exchange(JobContext& r) {
   return Next::proceed;
 }
 
-void undo_exchange(JobContext& r) {
-  const auto record = read_record(r.host, r.job.site);
-  Result<void> back{};
-  if (!record)
-    back = std::unexpected(record.error());
-  else if (*record && (*record)->job == r.job.id)
-    back = exchange_back(r.host, r.job.site, **record);
-  if (!back)
-    r.output(cat("the data are not as they were: ", back.error().message));
+Result<void> undo_exchange(JobContext& r) {
+  const auto record = TRY_IN("the data are not as they were", read_record(r.host, r.job.site));
+  if (record && record->job == r.job.id)
+    TRY_IN("the data are not as they were", exchange_back(r.host, r.job.site, *record));
+  return {};
 }
 
 Result<Next> run_keep_data(JobContext& r) {
@@ -220,6 +215,11 @@ Result<Next> run_keep_data(JobContext& r) {
 
 bool data_moves(const HostContext& host, const SiteName& site) {
   return host.disk.exists(record_file(host.paths, site));
+}
+
+Result<std::optional<uint64_t>> moving_snapshot(HostContext& host, const SiteName& site) {
+  const auto record = TRY(read_record(host, site));
+  return record ? std::optional(record->number) : std::nullopt;
 }
 
 Result<control::DataLoss> data_loss(

@@ -20,6 +20,8 @@ namespace chillbox::rollout {
 // Of a job, which may be a rollback with the data (JobOptions::with_data).
 Steps steps_of(const store::Job& job);
 bool data_moves(const HostContext& host, const SiteName& site);
+// The number of the snapshot with which they do; nullopt: they do not.
+Result<std::optional<uint64_t>> moving_snapshot(HostContext& host, const SiteName& site);
 // Of a rollback with the data to this version or release, "": the last good one. not_found: no such
 // release, or no snapshot of its data.
 Result<control::DataLoss> data_loss(

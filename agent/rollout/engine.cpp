@@ -19,9 +19,8 @@ using store::JobState;
 
 namespace {
 
-constexpr os::Millis k_retry_pause{1'000}; // after the store failed; nothing says when it works
-constexpr os::Millis k_look{200};          // at enough(); what comes up is an event
-constexpr unsigned k_most_exceptions = 3;  // of one job
+constexpr os::Millis k_look{200};         // at enough(); what comes up is an event
+constexpr unsigned k_most_exceptions = 3; // of one job
 
 // "" : all of the site is up, or it is down because somebody chose that (trust.hpp).
 std::string why_not_up(HostContext& host, const SiteName& site, const Result<BroughtUp>& result) {
@@ -151,6 +150,8 @@ void Engine::stop() {
   (void)ask_to_stop();
   std::unique_lock lock(m_mutex);
   m_idle.wait(lock, [this] { return m_running.empty() && m_watching.empty(); });
+  if (const auto written = m_host.store.write_ends(); !written) // the last moment for it
+    log::error(cat("the ends of jobs are not recorded: ", written.error().message));
 }
 
 void Engine::enqueue(const SiteName& site, Task task) {
@@ -243,6 +244,8 @@ void Engine::work(const SiteName& site, const Task& task, const std::shared_ptr<
   const std::lock_guard lock(m_mutex);
   left(*running);
   (void)guarded("after a job", [&] { done ? ended(*running, task) : again(site, task); });
+  if (m_host.store.has_unwritten_ends())
+    try_later();
   if (!guarded("schedule", [this] { schedule(); }))
     try_later();
   if (m_stopping)
@@ -296,7 +299,9 @@ void Engine::ended(const Running& one, const Task& task) {
     return;
   note_deadline(**job);
   if ((*job)->finished_ms == 0) {
-    if ((*job)->state == JobState::queued || wait_is_over(**job))
+    // Running: that it waits, or begins again, could not be written.
+    if ((*job)->state == JobState::queued || (*job)->state == JobState::running ||
+        wait_is_over(**job))
       enqueue(one.site, {.job = task.job, .kind = task.kind});
     return;
   }

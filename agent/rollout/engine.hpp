@@ -64,7 +64,8 @@ public:
   // The time (monotonic) when the oldest wait for an upload is over; nullopt: nothing waits, no
   // timer is needed.
   std::optional<os::Millis> next_deadline();
-  void expire(); // jobs whose wait is over continue, and fail; what found no thread is tried again
+  void expire(); // jobs whose wait is over continue, and fail; what found no thread is tried again,
+                 // and so is the end of a job that the store could not take
   // In the site's turn, so that no job of it runs meanwhile, on a thread of its own.
   void alone(const SiteName& site, std::function<void()> work);
   size_t running();
@@ -80,6 +81,8 @@ private:
     std::function<void(const Result<BroughtUp>&)> done = {};
     unsigned failed = 0; // how often it ended by an exception
   };
+  // After the store failed, or a thread could not be had; nothing says when it works.
+  static constexpr os::Millis k_retry_pause{1'000};
   enum class Lane { work, bring_up, urgent };
   struct Running : Turn {
     Running(Engine& e, SiteName s) : engine(e), site(std::move(s)) { control.set_turn(*this); }
@@ -151,7 +154,7 @@ private:
   std::map<std::string, os::Millis> m_came;  // when the last upload of a digest ended
   std::optional<os::Millis>
       m_deadline; // the earliest that is known; may be of a job whose upload came meanwhile
-  std::optional<os::Millis> m_retry; // when schedule() is to be tried again
+  std::optional<os::Millis> m_retry; // when schedule(), or an end, is to be tried again
   bool m_stopping = false;
   ThreadGroup m_threads; // last: they use all of the others
 };

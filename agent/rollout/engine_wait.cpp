@@ -78,6 +78,8 @@ void Engine::expire() {
     for (const auto& job : unfinished.value_or(std::vector<store::Job>{}))
       if (!wait_is_over(job))
         note_deadline(job);
+    if (!m_host.store.write_ends())
+      m_retry = m_host.clock.mono() + k_retry_pause;
   }
   requeue([](const store::Job& job) { return job.state == JobState::waiting_upload; });
 }

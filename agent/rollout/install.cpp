@@ -79,7 +79,7 @@ Result<void> put_tree(JobContext& r) {
             ": something on this host writes there as root"));
   TRY(r.host.disk.make_dir(r.release_dir(), k_traverse, root_and(r.release.user)));
   TRY(r.host.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.release.user)));
-  undo_stage(r);
+  (void)undo_stage(r); // the end of the job tries it again
   return {};
 }
 
@@ -117,13 +117,17 @@ Result<Next> run_install(JobContext& r) {
   return Next::proceed;
 }
 
-void undo_install(JobContext& r) {
+// What is left of it is pruned, as its row is: visitors have nothing of it.
+Result<void> undo_install(JobContext& r) {
   if (r.release.row.id.empty() || (r.old && r.old->id == r.release.row.id))
-    return;
-  (void)remove_release(r.host, r.job.site, r.release.row.id);
+    return {};
+  const auto removed = remove_release(r.host, r.job.site, r.release.row.id);
   (void)link_immutable(r.host, r.job.site);
   r.release.row.state = store::ReleaseState::failed;
-  (void)r.host.store.put_release(r.release.row);
+  for (const auto& done : {removed, r.host.store.put_release(r.release.row)})
+    if (!done)
+      r.output(cat("left for the next prune: ", done.error().message));
+  return {};
 }
 
 } // namespace

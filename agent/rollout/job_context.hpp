@@ -49,6 +49,7 @@ struct JobContext {
   std::set<std::string> stop_first; // services whose old copy stops before the new one starts
   std::string warning;              // what speaks against a release that stays
   bool has_old_slot = true;         // false: it is the next job's by now
+  bool keeps_new = false;           // its copies run on: visitors could not be sent back
   uint64_t prepared = 0; // a restore's: the number of the snapshot in whose place its data are
   std::optional<os::Millis> downtime_begun; // when the first of them stopped
 

@@ -4,6 +4,7 @@
 #include "os/clock.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -43,10 +44,10 @@ public:
   JobControl() = default;
   // Of a part of a job that has a life of its own: it stops when the job is to stop.
   explicit JobControl(const JobControl* whole) : m_whole(whole) {}
-  void cancel() { set(m_cancel); }       // give up unless it has switched
+  void cancel() { ask(m_cancel); }       // give up unless it has switched
   void cut_watch() { set(m_cut_watch); } // stop watching; the verdict so far holds
   void hurry() { set(m_hurry); }         // somebody waits for what the job ends
-  void yield() { set(m_yield); }         // undo what was done and begin again
+  void yield() { ask(m_yield); }         // undo what was done and begin again; likewise
   void stop() { set(m_stop); } // the daemon ends: leave everything as it is, the journal knows
   bool cancelled() const { return m_cancel || m_yield || stopping(); }
   bool yielded() const { return m_yield; }
@@ -57,6 +58,9 @@ public:
   void set_turn(Turn& turn) { m_turn = &turn; }
   // Sleeps; returns early when something was asked.
   void wait(os::Millis time);
+  void pause(os::Millis time); // only when the daemon ends
+  // From here on the job goes to its end: what was asked in the last moment before is forgotten.
+  void has_switched();
   // Since it was accepted, by a clock that nobody sets; without it the wall clock says.
   std::optional<os::Millis> waited;
   std::atomic<bool> watching{false};
@@ -64,6 +68,7 @@ public:
 
 private:
   void set(std::atomic<bool>& flag);
+  void ask(std::atomic<bool>& flag); // unless it has switched
   const JobControl* m_whole = nullptr;
   Turn m_alone;
   Turn* m_turn = nullptr;

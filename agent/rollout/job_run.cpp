@@ -79,13 +79,16 @@ template <class F> std::invoke_result_t<F> attempt(std::string_view step, F&& wo
   }
 }
 
-void undo_from(JobContext& r, Steps steps, size_t last) {
-  for (size_t i = last + 1; i-- > 0;)
+// What could not be undone, in one line; "": all was.
+std::string undo_from(JobContext& r, Steps steps, size_t last) {
+  std::vector<std::string> left;
+  for (size_t i = last + 1; i-- > 0 && !r.keeps_new;)
     if (steps[i]->undo != nullptr)
-      (void)attempt(steps[i]->name, [&] {
-        steps[i]->undo(r);
-        return Result<void>();
-      });
+      if (const auto undone = attempt(steps[i]->name, [&] { return steps[i]->undo(r); }); !undone) {
+        r.output(undone.error().message);
+        left.push_back(undone.error().message);
+      }
+  return join(left, "; ");
 }
 
 void finish(JobContext& r, JobState state, std::optional<Code> code, std::string message) {
@@ -97,8 +100,11 @@ void finish(JobContext& r, JobState state, std::optional<Code> code, std::string
   r.job.message = std::move(message);
   r.job.finished_ms = r.host.clock.wall_ms();
   r.journal->event(EventKind::end, r.job.message);
-  if (auto written = r.journal->write(); !written) // and with it the end in the audit trail
-    log::error(cat("job ", r.job.id, ": ", written.error().message));
+  if (auto written = r.journal->write(); !written) { // and with it the end in the audit trail
+    log::error(cat("job ", r.job.id, " has ended, and that is not recorded yet: ",
+        written.error().message)); // the engine tries it again
+    r.host.changed(r.job.id);      // which is asked of the store, which knows it
+  }
   log::info(cat("job ", r.job.id, " ", store::name(r.job.kind), " ", r.job.site.str(), ": ",
       store::name(state), ": ", r.job.message));
 }
@@ -132,6 +138,23 @@ std::string first_problem(JobContext& r, std::string_view message) {
                               : cat(problems[0], " (and ", problems.size() - 1, " more)");
 }
 
+std::string watch_of_old(const JobContext& r) {
+  if (was_cut(*r.old) && r.job.kind != JobKind::watch) // which would begin it again at once
+    return ", which is watched again";
+  return r.old->state == store::ReleaseState::unproven ? ", whose watch did not end" : "";
+}
+
+// Nothing is said to be live then but what certainly is.
+std::string not_undone(const JobContext& r, const std::string& left) {
+  if (left.empty())
+    return {};
+  return cat(
+      r.control.switched ? "; the rollback failed: " : "; not all of it could be undone: ", left,
+      r.keeps_new                       ? cat("; ", r.release.row.version, " keeps its visitors")
+          : r.control.switched && r.old ? cat("; ", r.old->version, " is live")
+                                        : "");
+}
+
 // The verdict of a step that failed: what its code means for the whole job.
 void give_up(JobContext& r, Steps steps, size_t at, Error error) {
   const std::string step(steps[at]->name);
@@ -144,17 +167,19 @@ void give_up(JobContext& r, Steps steps, size_t at, Error error) {
   if (error.code == Code::rolled_back && !r.old)
     error.code = Code::unhealthy;
   r.release.row.message = error.message;
-  undo_from(r, steps, at);
-  if (r.old && r.old->id == r.release.row.id)
-    (void)r.host.store.put_release(*r.old);
-  const bool cancelled = error.code == Code::interrupted;
-  std::string message = cat(step, ": ", error.message);
-  if (r.old && r.job.kind != JobKind::remove)
+  std::string left = undo_from(r, steps, at);
+  if (r.control.stopping() && r.keeps_new)
+    return; // the next start goes on with it
+  if (r.old && r.old->id == r.release.row.id && !r.keeps_new)
+    if (const auto put = r.host.store.put_release(*r.old); !put)
+      left += cat(left.empty() ? "" : "; ", put.error().message);
+  const bool cancelled = error.code == Code::interrupted && left.empty();
+  std::string message = cat(step, ": ", error.message, not_undone(r, left));
+  if (left.empty() && r.old && r.job.kind != JobKind::remove)
     message += cat("; ", r.old->version,
-        error.code == Code::rolled_back ? " is live again" : " stays live",
-        was_cut(*r.old)                                     ? ", which is watched again"
-            : r.old->state == store::ReleaseState::unproven ? ", whose watch did not end"
-                                                            : "");
+        error.code == Code::rolled_back ? " is live again" : " stays live", watch_of_old(r));
+  if (!left.empty() && (error.code == Code::rolled_back || error.code == Code::interrupted))
+    error.code = Code::failure;
   finish(r, cancelled ? JobState::cancelled : JobState::failed, error.code, std::move(message));
   Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.job.version},
       {"CHILLBOX_RESULT", std::string(code_name(error.code))}};
@@ -164,7 +189,10 @@ void give_up(JobContext& r, Steps steps, size_t at, Error error) {
 // All is as before the job, which is queued again.
 void begin_again(JobContext& r, Steps steps, size_t last, std::string_view why) {
   r.journal->event(EventKind::undo, why);
-  undo_from(r, steps, last);
+  if (const auto left = undo_from(r, steps, last); !left.empty())
+    log::error(cat("job ", r.job.id, " begins again, but not all of it could be undone: ", left));
+  if (r.control.stopping() && r.keeps_new)
+    return;
   r.job.release.clear();
   r.job.step.clear();
   r.job.state = JobState::queued;
@@ -188,7 +216,7 @@ Result<void> load_committed(JobContext& r) {
   if (r.release.row.message.starts_with(k_warning))
     r.warning = r.release.row.message.substr(k_warning.size());
   r.journal->event(EventKind::info, "the daemon was restarted after the switch: continues");
-  r.control.switched = true;
+  r.control.has_switched();
   return assign_ports(r.host, r.row, r.release);
 }
 
@@ -302,9 +330,11 @@ bool recover_job(HostContext& host, const store::Job& job, const JobControl& who
       r.release.row = std::move(**release);
     if (r.old && r.old->id == r.release.row.id && r.job.kind != JobKind::start)
       r.release.row.slot = other_slot(r.old->slot); // a second copy of the live release
-    r.control.switched = commits;                   // perhaps: then it may have visitors
+    if (commits)
+      r.control.has_switched(); // perhaps: then it may have visitors
+    const bool restores = find_step(steps, "restore-secrets").has_value();
     if (const auto set = host.store.secret_set(r.job.site);
-        r.job.kind == JobKind::rollback && r.old && set && *set && (*set)->sha256 != r.old->secrets)
+        restores && r.old && set && *set && (*set)->sha256 != r.old->secrets)
       r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job
                                       // takes them up again
     begin_again(r, steps, *stood, "the daemon was restarted in this step: starts it again");
@@ -340,10 +370,29 @@ void JobContext::output(std::string_view text) {
     journal->event(EventKind::log, text);
 }
 
+namespace {
+
+bool end_overtaken(HostContext& host, const store::Job& job, JobControl& control) {
+  const auto newer = overtaken_by(host, job);
+  if (!newer || newer->empty())
+    return false;
+  JobContext r(host, job, control);
+  Journal journal(r);
+  r.journal = &journal;
+  finish(r, JobState::cancelled, Code::interrupted,
+      cat("how it ended was not recorded, and ", *newer,
+          " has changed the site since: nothing of it is done again"));
+  return true;
+}
+
+} // namespace
+
 void run_job(HostContext& host, const std::string& job_id, JobControl& control) {
   auto job = host.store.job(job_id);
   if (!job || !*job || (*job)->finished_ms != 0)
     return; // superseded or cancelled meanwhile
+  if ((*job)->state == JobState::running && end_overtaken(host, **job, control))
+    return;
   bool resume = false;
   if ((*job)->state == JobState::running) { // by a daemon that is gone
     control.turn().take_slots();

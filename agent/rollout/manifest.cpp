@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <optional>
 
 namespace chillbox::rollout {
@@ -100,6 +101,12 @@ const Json& member(const Json& json, const char* name) {
   return it == json.end() ? k_none : *it;
 }
 
+// Jobs and verbs write the file: the last one that reads the store has to be the last that writes.
+std::mutex& mutex_of(const SiteName& site) {
+  static std::array<std::mutex, 16> all; // so that sites rarely wait for each other's disk
+  return all[std::hash<std::string>{}(site.str()) % all.size()];
+}
+
 Result<void> restore_rest(store::Store& store, const SiteName& site, const Json& json) {
   for (const char* what : k_serials)
     TRY(store.raise_serial(site, what, control::u64_or(member(json, "serials"), what, 0)));
@@ -181,6 +188,7 @@ Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::
 } // namespace
 
 Result<void> write_manifest(HostContext& host, const SiteName& site) {
+  const std::scoped_lock lock(mutex_of(site));
   const auto row = TRY(host.store.site(site));
   if (!row)
     return {};

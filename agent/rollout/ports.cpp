@@ -144,7 +144,7 @@ Result<void> assign_ports(
   const std::scoped_lock lock(one);
   const std::string before = row.ports;
   TRY(choose_ports(host, row, release, kept));
-  return row.ports == before ? Result<void>() : host.store.put_site(row);
+  return row.ports == before ? Result<void>() : host.store.set_ports(row.site, row.ports);
 }
 
 std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, Slot slot) {

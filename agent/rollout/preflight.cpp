@@ -177,17 +177,22 @@ void check_ports(JobContext& r, Problems& problems) {
   r.release.services = std::move(next.services);
 }
 
-// What is old may still be there: it goes before anybody is refused for it.
+// What is old may still be there: it goes before anybody is refused for it. A plan is made outside
+// of the site's turn and changes nothing: there it counts as if it were gone.
 Problems room_for(JobContext& r) {
-  const auto look = [&r] {
-    return capacity_problems(
-        capacity_of(r, staged(r)), r.host.paths, r.host.config.reserve_percent);
+  const auto look = [&r](const Pruned& gone) {
+    Capacity capacity = capacity_of(r, staged(r));
+    capacity.space.free_bytes += gone.bytes;
+    capacity.space.free_inodes += gone.entries;
+    return capacity_problems(capacity, r.host.paths, r.host.config.reserve_percent);
   };
-  Problems problems = look();
+  Problems problems = look({});
   if (problems.empty())
     return problems;
+  if (r.journal == nullptr)
+    return look(what_would_go(r.host, r.job.site));
   prune_after_job(r.host, r.job.site);
-  return look();
+  return look({});
 }
 
 // Beside the ports that all sites have, one is one site's: who listens on an address of it would

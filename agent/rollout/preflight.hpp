@@ -9,7 +9,8 @@
 namespace chillbox::rollout {
 
 // All that speaks against the release that is staged, one a line. Changes nothing but
-// r.release.services, their ports, and r.release.row.nginx.
+// r.release.services, their ports, and r.release.row.nginx; a job that has no room prunes its site,
+// a plan (no journal) only looks at what that would remove.
 std::vector<std::string> preflight_problems(JobContext& r);
 
 } // namespace chillbox::rollout

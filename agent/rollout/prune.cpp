@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "base/unsynced.hpp"
 #include "rollout/assets.hpp"
+#include "rollout/data_exchange.hpp"
 #include "rollout/immutable.hpp"
 #include "rollout/manifest.hpp"
 #include "rollout/order.hpp"
@@ -24,21 +25,22 @@ public:
   Result<void> file(const std::string& path) {
     if (!m_disk.exists(path))
       return {};
-    note(path, m_disk.size(path));
+    note(path, {.bytes = m_disk.size(path), .entries = 1});
     return m_dry_run ? Result<void>{} : m_disk.remove(path);
   }
   Result<void> tree(const std::string& path) {
     if (!m_disk.exists(path))
       return {};
-    note(path, m_disk.measure(path).value_or(os::TreeSize{}).bytes);
+    note(path, m_disk.measure(path).value_or(os::TreeSize{}));
     return m_dry_run ? Result<void>{} : m_disk.remove_tree(path);
   }
   Pruned done() { return std::move(m_pruned); }
 
 private:
-  void note(const std::string& path, uint64_t bytes) {
+  void note(const std::string& path, const os::TreeSize& size) {
     m_pruned.paths.push_back(path);
-    m_pruned.bytes += bytes;
+    m_pruned.bytes += size.bytes;
+    m_pruned.entries += size.entries;
   }
   os::Disk& m_disk;
   bool m_dry_run;
@@ -49,6 +51,7 @@ void add(Pruned& to, Pruned more) {
   to.paths.insert(to.paths.end(), std::make_move_iterator(more.paths.begin()),
       std::make_move_iterator(more.paths.end()));
   to.bytes += more.bytes;
+  to.entries += more.entries;
 }
 
 // As the live release says, else the host.
@@ -84,7 +87,8 @@ Result<void> remove_releases(HostContext& host, const SiteName& site,
     if (!dry_run)
       TRY(unmount_release(host, site, release.id));
     TRY(pruner.tree(host.paths.releases(site) + "/" + release.id));
-    if (is_kept(release.state) && !dry_run) {
+    const bool left = release.state == store::ReleaseState::staged; // by a job that is gone
+    if ((is_kept(release.state) || left) && !dry_run) {
       release.state = store::ReleaseState::removed;
       TRY(host.store.put_release(release));
     }
@@ -142,11 +146,17 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
   std::set<std::string> sets, kept_ids;
   std::vector<store::Release> leaving;
   const auto withdrawn = TRY(host.store.withdrawn(site));
-  std::set<std::string> ways_back; // of jobs that run, such as one that watches
+  std::set<std::string> in_use; // by jobs and commands that run
+  KeptSnapshots snapshots{
+      .keep = std::max(keep, 1U), .exchanged = TRY(moving_snapshot(host, site))};
   for (const auto& job : TRY(host.store.unfinished()))
-    if (job.site == site)
-      ways_back.insert(job.previous);
-  std::set<std::string> in_use; // by commands that run
+    if (job.site == site) {
+      in_use.insert(job.previous); // its way back
+      in_use.insert(job.release);  // what it makes or goes to
+      snapshots.unfinished = snapshots.unfinished || job.state == store::JobState::running;
+    }
+  if (const auto current = TRY(host.disk.read_link(host.paths.current(site)))) // visitors' now
+    in_use.insert(current->substr(current->rfind('/') + 1));
   for (const auto& run : TRY(host.store.open_cron_runs()))
     if (run.site == site)
       in_use.insert(run.release);
@@ -154,11 +164,10 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
     const bool never = !asleep && release.id != row.live &&
         std::ranges::any_of(withdrawn, [&](const auto& w) { return w.sha256 == release.sha256; });
     const bool needed = asleep || release.id == row.live || release.id == row.previous_good ||
-        ways_back.contains(release.id) || in_use.contains(release.id);
-    const bool made =
-        release.state == store::ReleaseState::staged && dry_run; // by a job that may be running
+        in_use.contains(release.id);
+    const bool made = release.state == store::ReleaseState::staged && in_use.contains(release.id);
     if (made || (is_kept(release.state) && !never && (needed || kept < keep))) {
-      ++kept;
+      kept += made ? 0 : 1;
       kept_ids.insert(release.id);
       sets.insert(release.secrets);
       note_layers(host, host.paths.releases(site) + "/" + release.id, layers);
@@ -171,7 +180,8 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
   for (const auto& layer : TRY(host.disk.list(host.paths.cache(site))))
     if (!asleep && !layers.contains(layer))
       TRY(pruner.tree(host.paths.cache(site) + "/" + layer));
-  for (const auto& snapshot : TRY(old_snapshots(host, site, kept_ids, std::max(keep, 1U))))
+  snapshots.releases = std::move(kept_ids);
+  for (const auto& snapshot : old_snapshots(host, site, snapshots))
     TRY(pruner.tree(snapshot));
   if (const auto set = TRY(host.store.secret_set(site)))
     sets.insert(set->sha256);
@@ -240,6 +250,14 @@ Result<std::set<SiteName>> sites_with_files(HostContext& host) {
     if (const auto set = parse_set_name(name))
       sites.insert(set->site);
   return sites;
+}
+
+Pruned what_would_go(HostContext& host, const SiteName& site) {
+  Pruned all;
+  for (auto part : {prune_site(host, site, true), prune_artifacts(host, true)})
+    if (part)
+      add(all, std::move(*part));
+  return all;
 }
 
 void prune_after_job(HostContext& host, const SiteName& site) {

@@ -16,18 +16,21 @@
 namespace chillbox::rollout {
 
 struct Pruned {
-  std::vector<std::string> paths; // that are gone, or would be
-  uint64_t bytes = 0;             // what they took; hard links are counted once each
+  std::vector<std::string> paths;  // that are gone, or would be
+  uint64_t bytes = 0, entries = 0; // what they took; hard links are counted once each
 };
 
 // Prunes one site, which may have nothing but secret sets. None of its jobs may run meanwhile,
-// unless nothing is changed (dry_run).
+// unless nothing is changed (dry_run). What a job that has not ended makes, goes to or came from
+// stays, and so do data that change places.
 Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run = false);
 // Removes artifacts, of all sites, that no release and no open job needs; of those whose job failed
 // the newest three stay for inspection.
 Result<Pruned> prune_artifacts(HostContext& host, bool dry_run = false);
 // Sites that are in the store or have a secret set on disk.
 Result<std::set<SiteName>> sites_with_files(HostContext& host);
+// What both would remove now.
+Pruned what_would_go(HostContext& host, const SiteName& site);
 // Does both, and writes the site's manifest (manifest.hpp), after a job of this site. What could
 // not be removed is logged, and tried again after the next job.
 void prune_after_job(HostContext& host, const SiteName& site);

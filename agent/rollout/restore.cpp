@@ -41,11 +41,10 @@ Result<void> check_places(JobContext& r) {
 
 // What is in the place of a snapshot and none. While a record of an exchange is there, it may be
 // the data themselves.
-void undo_fetch(JobContext& r) {
-  if (data_moves(r.host, r.job.site))
-    return;
-  if (const auto removed = remove_unfinished_snapshots(r.host, r.job.site); !removed)
-    r.output(cat("what was restored is still there: ", removed.error().message));
+Result<void> undo_fetch(JobContext& r) {
+  if (!data_moves(r.host, r.job.site))
+    TRY_IN("what was restored is still there", remove_unfinished_snapshots(r.host, r.job.site));
+  return {};
 }
 
 Result<Next> run_fetch(JobContext& r) {
@@ -63,7 +62,7 @@ Result<Next> run_fetch(JobContext& r) {
   const std::string dir = TRY(make_snapshot_dir(r.host, site, r.prepared)), tree = dir + "/tree";
   const auto remarks = r.host.backups.put_back(backup, tree, r.release.user);
   if (!remarks && remarks.error().code == Code::sealed) {
-    undo_fetch(r);
+    TRY(undo_fetch(r));
     return Next::wait_unlock;
   }
   TRY(remarks);

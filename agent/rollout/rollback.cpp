@@ -145,7 +145,7 @@ Result<Next> run_current(JobContext& r) {
     r.release.row.secrets = set->sha256;
   if (r.job.kind == store::JobKind::start) {
     r.row.stopped = false;
-    TRY(r.host.store.put_site(r.row));
+    TRY(r.host.store.set_stopped(r.job.site, false));
     return Next::proceed; // in the slot that it had
   }
   const bool uses = uses_secrets(r.release.site);

@@ -129,9 +129,9 @@ Result<void> put_set_back(JobContext& r) {
   return use_set(r, r.old_secrets);
 }
 
-void undo_restore_secrets(JobContext& r) {
-  if (auto back = put_set_back(r); !back)
-    r.output(cat("the previous secret set is not restored: ", back.error().message));
+Result<void> undo_restore_secrets(JobContext& r) {
+  TRY_IN("the previous secret set is not restored", put_set_back(r));
+  return {};
 }
 
 // The new set is in tmpfs and is the site's current one; the old one is kept for the way back.
@@ -163,15 +163,15 @@ Result<Next> run_replace_secrets(JobContext& r) {
   return Next::proceed;
 }
 
-void undo_replace_secrets(JobContext& r) {
-  auto back = put_set_back(r);
+Result<void> undo_replace_secrets(JobContext& r) {
+  const auto back = put_set_back(r);
   if (back)
-    return;
-  r.output(cat("the previous secret set is not restored: ", back.error().message));
+    return {};
   // Sealed meanwhile: what was refused shall not be what the next start finds. The unlock stages
   // the one before.
   if (back.error().code == Code::sealed && secrets::wipe_secrets(r.host.paths, r.job.site))
-    (void)use_set(r, r.old_secrets);
+    TRY(use_set(r, r.old_secrets));
+  return within("the previous secret set is not restored", Error(back.error()));
 }
 
 } // namespace

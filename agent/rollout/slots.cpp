@@ -243,31 +243,28 @@ Result<Next> run_start(JobContext& r) {
 
 // The settings of its Redis as the live release has them; a release that did not hold may have
 // brought others.
-void redis_of_old(JobContext& r) {
+Result<void> redis_of_old(JobContext& r) {
   if (!r.release.site.has_redis)
-    return;
+    return {};
   if (!r.old || r.row.stopped)
-    return void(stop_redis(r.host, r.job.site));
-  const auto back = load(r.host, *r.old);
-  Result<void> done{};
-  if (!back)
-    done = std::unexpected(back.error());
-  else
-    done = back->site.has_redis ? start_redis(r.host, *back) : stop_redis(r.host, r.job.site);
-  if (!done)
-    r.output(cat("its Redis is not as it was before: ", done.error().message));
+    return stop_redis(r.host, r.job.site);
+  const auto back = TRY(load(r.host, *r.old));
+  return back.site.has_redis ? start_redis(r.host, back) : stop_redis(r.host, r.job.site);
 }
 
-void undo_start(JobContext& r) {
+Result<void> undo_start(JobContext& r) {
   if (r.release.row.slot == Slot::none || (r.old && r.old->slot == r.release.row.slot))
-    return;
+    return {};
   keep_last_lines(r);
   if (r.control.switched)
     drain(r, r.release.row.slot); // it had the traffic
+  Result<void> all_stopped{};
   for (const auto& name : r.host.slots.all())
     if (name.site == r.job.site && name.slot == r.release.row.slot && !is_redis(name))
-      (void)r.host.slots.stop(name, grace_of_undone(r, name));
-  redis_of_old(r);
+      if (auto stopped = r.host.slots.stop(name, grace_of_undone(r, name)); !stopped && all_stopped)
+        all_stopped = within("a copy that is not wanted still runs", stopped.error());
+  TRY_IN("its Redis is not as it was before", redis_of_old(r));
+  return all_stopped;
 }
 
 Result<Next> run_check(JobContext& r) {
@@ -301,7 +298,7 @@ Result<Next> run_stop(JobContext& r) {
     return Next::finished;
   }
   r.row.stopped = true;
-  TRY(r.host.store.put_site(r.row));
+  TRY(r.host.store.set_stopped(r.job.site, true));
   r.job.message = "stopped; `chillboxctl start` brings it back";
   return Next::finished;
 }

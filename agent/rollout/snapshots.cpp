@@ -285,15 +285,15 @@ Result<void> settle_snapshots(HostContext& host, const SiteName& site) {
   return {};
 }
 
-Result<std::vector<std::string>> old_snapshots(
-    HostContext& host, const SiteName& site, const std::set<std::string>& releases, uint32_t keep) {
+std::vector<std::string> old_snapshots(
+    HostContext& host, const SiteName& site, const KeptSnapshots& wanted) {
   std::vector<std::string> old;
   uint32_t kept = 0;
   for (const uint64_t number : numbers(host, site)) {
     const auto snapshot = find_snapshot(host, site, number);
-    if (snapshot && releases.contains(snapshot->release) && kept < keep)
+    if (snapshot && wanted.releases.contains(snapshot->release) && kept < wanted.keep)
       ++kept;
-    else
+    else if (number != wanted.exchanged && (snapshot || !wanted.unfinished))
       old.push_back(dir_of(host.paths, site, number));
   }
   return old;

@@ -51,9 +51,15 @@ Result<std::string> make_snapshot_dir(HostContext& host, const SiteName& site, u
 Result<void> remove_unfinished_snapshots(HostContext& host, const SiteName& site);
 // Syncs those that are not yet on the disk.
 Result<void> settle_snapshots(HostContext& host, const SiteName& site);
-// The directories that go when these releases are kept; what is not whole goes, too.
-Result<std::vector<std::string>> old_snapshots(
-    HostContext& host, const SiteName& site, const std::set<std::string>& releases, uint32_t keep);
+struct KeptSnapshots {
+  std::set<std::string> releases = {}; // of these the newest `keep`
+  uint32_t keep = 1;
+  std::optional<uint64_t> exchanged; // changes places with the data, which may be in it
+  bool unfinished = false;           // also what is not whole: a job is making it
+};
+// The directories that go.
+std::vector<std::string> old_snapshots(
+    HostContext& host, const SiteName& site, const KeptSnapshots& wanted);
 // With the site.
 Result<void> remove_snapshots(HostContext& host, const SiteName& site);
 

@@ -1,9 +1,10 @@
 // One job of one site is a list of steps from a table (steps.cpp), driven by one loop
 // (job_run.cpp). Each step is recorded before it begins; each can be repeated; each has an undo
 // that also copes with a step that never began. A failing step is undone together with all steps
-// before it, in reverse order. After a crash the same undo brings the site back to what the store
-// says is live, and the job starts again from its first step; unless the store says already that
-// the job's release is live: then it continues with the first step after the commit.
+// before it, in reverse order; what of that fails is in the job's verdict. After a crash the same
+// undo brings the site back to what the store says is live, and the job starts again from its first
+// step; unless the store says already that the job's release is live: then it continues with the
+// first step after the commit.
 //
 // A step is a `Step` that the file which does it defines, and a place in the lists of steps.cpp.
 #pragma once
@@ -28,7 +29,7 @@ struct Step {
   enum class Phase { before_commit, commit, after_commit };
   std::string_view name; // in the journal, the history and every transcript
   Result<Next> (*run)(JobContext&);
-  void (*undo)(JobContext&) = nullptr; // null: nothing to undo
+  Result<void> (*undo)(JobContext&) = nullptr; // null: nothing to undo
   Phase phase = Phase::before_commit;
   bool touches_site = true; // its slots, links or secrets; else it may run next to a watch
   bool ends_watch =

@@ -95,24 +95,24 @@ Result<void> start_again(JobContext& r, const std::set<std::string>& names) {
 
 // Also of a job that a crash ended: which services are to be given back is read from the two
 // releases.
-void undo_stop_first(JobContext& r) {
+Result<void> undo_stop_first(JobContext& r) {
   if (!r.old || r.release.row.slot == Slot::none || r.release.row.slot == r.old->slot ||
       r.row.stopped)
-    return;
+    return {};
   auto names = stop_first_services(r.host, r.job.site, r.release.row.id);
   names.merge(stop_first_services(r.host, r.job.site, r.old->id));
   if (names.empty())
-    return;
+    return {};
   keep_last_lines(r); // before the old copies write to the same logs
   for (const auto& service : names)
     for (const auto& name : copies(r.host, r.job.site, service, r.release.row.slot))
-      if (auto stopped = r.host.slots.stop(name, grace_of_undone(r, name)); !stopped)
-        return r.output(cat("the new copy of '", service,
-            "' does not stop, and its old one must not run next to it: ", stopped.error().message));
-  if (const auto up = start_again(r, names); !up)
-    return r.output(cat("cannot start the old copy of ", join({names.begin(), names.end()}, ", "),
-        " again: ", up.error().message));
+      TRY_IN(cat("the new copy of '", service,
+                 "' does not stop, and its old one must not run next to it"),
+          r.host.slots.stop(name, grace_of_undone(r, name)));
+  TRY_IN(cat("cannot start the old copy of ", join({names.begin(), names.end()}, ", "), " again"),
+      start_again(r, names));
   end_downtime(r);
+  return {};
 }
 
 Result<void> stop_second_copies(HostContext& host, const LoadedRelease& release) {

@@ -13,7 +13,7 @@ bool must_stop_first(const JobContext& r, const PlannedService& p);
 // What stopped first is back: the job records for how long it was away.
 void end_downtime(JobContext& r);
 // The new copies stop, the old ones start again. Those that run already are left alone.
-void undo_stop_first(JobContext& r);
+Result<void> undo_stop_first(JobContext& r);
 // Before the live release is brought up: stops what a crash in this step left in the other slot.
 Result<void> stop_second_copies(HostContext& host, const LoadedRelease& release);
 

@@ -42,29 +42,59 @@ std::string files_of(const PlannedService& p) {
   return p.kind.published[0] == "." ? name : cat(name, "/", p.kind.published[0]);
 }
 
-void put_back(JobContext& r, store::SiteRow row, const store::Release& old) {
-  auto back = load(r.host, old);
-  if (!back)
-    return r.output(cat("cannot read the release to roll back to: ", back.error().message));
-  (void)assign_ports(r.host, row, *back);
-  undo_stop_first(r);
+constexpr os::Millis k_write_pause{1'000}; // nothing says when a disk has room again
+
+// As long as the store does not know where visitors are, a boot would bring back what they do not
+// get any more: what it could not take, as on a full disk, is tried until it does or the daemon
+// ends. The next one finds the job where it stands, and does this again.
+template <class F> Result<void> until_written(JobContext& r, F&& write) {
+  for (bool said = false;; said = true) {
+    auto written = write();
+    if (written || r.control.stopping() || written.error().code == Code::conflict ||
+        written.error().code == Code::corrupt || written.error().code == Code::not_found)
+      return written;
+    if (!said)
+      log::error(cat("job ", r.job.id, ": ", written.error().message,
+          ": it is tried again until it is written"));
+    r.control.pause(k_write_pause);
+  }
+}
+
+// Of a release whose copies may be down, such as after a restart in the watch; warm as a rule, then
+// this does nothing.
+Result<void> wake_old(JobContext& r, const LoadedRelease& back) {
+  const auto waiting = services_of(back.site, missing_secrets(r.host, back.site));
+  const std::string what = cat("not all of ", back.row.version, " runs");
+  Result<void> up = start_slots(r.host, back, waiting);
+  for (const auto& p : back.services)
+    if (up && p.listens() && std::ranges::find(waiting, p.service.name.str()) == waiting.end())
+      up = wait_for_probe(r.host, r.control, back, p);
+  TRY_IN(what, up);
+  return {};
+}
+
+// What does not hold keeps its visitors if they cannot be sent back; its copies must run on then.
+Result<void> put_back(JobContext& r, store::SiteRow row, const store::Release& old) {
+  r.keeps_new = true;
+  auto back = TRY_IN("cannot read the release to roll back to", load(r.host, old));
+  TRY(assign_ports(r.host, row, back));
+  auto whole = undo_stop_first(r);
   // What a job that ran next to the watch left there, when the daemon was restarted in it.
   for (const auto& name : r.host.slots.all())
     if (name.site == r.job.site && name.slot == old.slot && !is_redis(name) &&
         r.host.slots.release_in(name) != old.id)
       if (auto stopped = r.host.slots.stop(name, grace_of_undone(r, name)); !stopped)
         r.output(cat("the slot of the release to roll back to: ", stopped.error().message));
-  // Warm as a rule, then this does nothing; after a restart in the watch it may be down.
-  if (auto up = start_slots(r.host, *back, {}); !up)
-    r.output(cat("cannot start the release to roll back to: ", up.error().message));
-  for (const auto& p : back->services)
-    (void)wait_for_probe(r.host, r.control, *back, p);
-  if (auto pointed = point_links(r.host, *back); !pointed)
-    return r.output(cat("cannot point the links back: ", pointed.error().message));
-  (void)r.host.store.claim_hosts(r.job.site, back->site.domains);
+  if (auto up = wake_old(r, back); !up && whole)
+    whole = std::move(up);
+  TRY_IN("cannot point the links back", point_links(r.host, back));
   const bool failed =
       r.job.kind == store::JobKind::deploy; // what a rollback goes to was good, and may be so again
-  (void)r.host.store.commit_live(r.job.site, old, failed, r.host.clock.wall_ms());
+  TRY(until_written(r,
+      [&] { return r.host.store.commit_live(r.job.site, old, failed, r.host.clock.wall_ms()); }));
+  r.keeps_new = false;
+  TRY(r.host.store.claim_hosts(r.job.site, back.site.domains));
+  return whole;
 }
 
 } // namespace
@@ -182,7 +212,7 @@ Result<Next> run_switch(JobContext& r) {
       !missing_secrets(r.host, r.release.site).empty())); // of a site that is only started
   if (r.row.stopped) {
     r.row.stopped = false;
-    TRY(r.host.store.put_site(r.row));
+    TRY(r.host.store.set_stopped(r.job.site, false));
   }
   later.reset();
   r.release.row.state = state_at_switch(r);
@@ -199,7 +229,7 @@ Result<Next> run_switch(JobContext& r) {
   r.release.row.live_ms = r.host.clock.wall_ms();
   TRY(r.host.store.commit_live(
       r.job.site, r.release.row, r.job.kind == store::JobKind::watch, r.release.row.live_ms));
-  r.control.switched = true;
+  r.control.has_switched();
   if (same_text || std::ranges::none_of(r.release.services, [](const auto& p) {
         return p.kind.listens == ServiceKind::Listens::on_port;
       }))
@@ -209,30 +239,29 @@ Result<Next> run_switch(JobContext& r) {
   return Next::proceed;
 }
 
-void undo_switch(JobContext& r) {
-  const auto row = r.host.store.site(r.job.site);
-  if (!row || r.release.row.id.empty())
-    return;
-  const bool committed = *row && (*row)->live == r.release.row.id;
+Result<void> undo_switch(JobContext& r) {
+  if (r.release.row.id.empty())
+    return {};
+  const auto row = TRY(r.host.store.site(r.job.site));
+  const bool committed = row && row->live == r.release.row.id;
   if (r.old) {
     if (committed)
-      return put_back(r, **row, *r.old);
+      return put_back(r, *row, *r.old);
     // Links may point to the new slot already; the store still says the old release.
-    if (const auto back = load(r.host, *r.old)) {
-      (void)point_links(r.host, *back);
-      (void)r.host.store.claim_hosts(r.job.site, back->site.domains);
-    }
-    return;
+    r.keeps_new = true;
+    const auto back = TRY_IN("cannot read the release that is live", load(r.host, *r.old));
+    TRY_IN("cannot point the links back", point_links(r.host, back));
+    r.keeps_new = false;
+    return r.host.store.claim_hosts(r.job.site, back.site.domains);
   }
   // A first release that did not hold: there is nothing to go back to, so the site is not live.
-  (void)r.host.disk.remove_tree(r.host.paths.live(r.job.site));
-  (void)r.host.disk.remove(r.host.paths.current(r.job.site));
-  (void)r.host.store.claim_hosts(r.job.site, {});
-  if (committed) {
-    auto changed = **row;
-    changed.live.clear();
-    (void)r.host.store.put_site(changed);
-  }
+  r.keeps_new = committed;
+  if (committed)
+    TRY(until_written(r, [&] { return r.host.store.set_not_live(r.job.site); }));
+  r.keeps_new = false;
+  TRY(r.host.disk.remove_tree(r.host.paths.live(r.job.site)));
+  TRY(r.host.disk.remove(r.host.paths.current(r.job.site)));
+  return r.host.store.claim_hosts(r.job.site, {});
 }
 
 Result<Next> run_reload(JobContext& r) {
@@ -251,19 +280,16 @@ Result<Next> run_reload(JobContext& r) {
   return Next::proceed;
 }
 
-void undo_reload(JobContext& r) {
+Result<void> undo_reload(JobContext& r) {
   const std::string before = r.old ? r.old->nginx : "";
-  const auto now = r.host.nginx.installed(r.job.site);
-  if (!now || *now == before)
-    return;
+  if (TRY(r.host.nginx.installed(r.job.site)) == before)
+    return {};
   if (r.old) // before the old text: of the old slot's port both have the same
-    if (const auto loaded = load(r.host, *r.old))
-      if (auto back = point_ports(r.host, *loaded); !back)
-        r.output(cat("cannot choose the old ports: ", back.error().message));
-  if (auto back = r.host.nginx.install(r.job.site, before); !back)
-    return r.output(cat("cannot restore the old NGINX file: ", back.error().message));
-  if (auto back = r.host.nginx.reload(); !back)
-    r.output(cat("NGINX did not accept the old file: ", back.error().message));
+    if (const auto loaded = load(r.host, *r.old)) // else the undo of the switch says it
+      TRY_IN("cannot choose the old ports", point_ports(r.host, *loaded));
+  TRY_IN("cannot restore the old NGINX file", r.host.nginx.install(r.job.site, before));
+  TRY_IN("NGINX did not accept the old file", r.host.nginx.reload());
+  return {};
 }
 
 } // namespace

@@ -33,7 +33,7 @@ Result<void> make_it(JobContext& r) {
   TRY(open_own_artifact(r));
   if (TRY(open_artifact_key(r)) == Next::wait_unlock)
     return fail(Code::sealed, "it is rebuilt from its artifact after `chillboxctl unlock`");
-  undo_stage(r); // of a daemon that is gone
+  (void)undo_stage(r); // of a daemon that is gone
   TRY(unpack(r));
   r.release.services = TRY(plan_services(r.host, r.release.site));
   r.release.user = TRY(site_user(r.host, r.job.site));
@@ -84,7 +84,7 @@ Result<void> rebuild_release(JobContext& r) {
     return {};
   TRY(check_release(r.host, r.release.row));
   auto made = make_it(r);
-  undo_stage(r);
+  (void)undo_stage(r);
   r.file_key = SecretBytes();
   if (made) {
     log::info(cat("site '", r.job.site.str(), "': release ", r.release.row.id,

@@ -166,18 +166,15 @@ Result<std::vector<SignedUse>> uses_of_key(
 
 Result<std::string> keep_live(HostContext& host, const SiteName& site, const std::string& actor) {
   const auto row = TRY(host.store.site(site));
-  auto live = row ? TRY(live_row(host, *row)) : std::nullopt;
+  const auto live = row ? TRY(live_row(host, *row)) : std::nullopt;
   if (!live)
     return fail(Code::not_found,
         cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
   TRY(check_withdrawn(host, site, live->sha256, 0)); // nobody brings that back
-  live->kept_by = actor;
-  TRY(host.store.put_release(*live));
-  const auto set = TRY(host.store.secret_set(site));
-  if (auto used = set ? TRY(host.store.used_set(site, set->sha256)) : std::nullopt) {
-    used->kept_by = actor;
-    TRY(host.store.put_used_set(*used));
-  }
+  // That column alone: a job that watches the release writes the others, from its own copy.
+  TRY(host.store.keep_release(site, live->id, actor));
+  if (const auto set = TRY(host.store.secret_set(site)))
+    TRY(host.store.keep_used_set(site, set->sha256, actor));
   TRY(write_manifest(host, site));
   return live->version;
 }

@@ -235,10 +235,12 @@ Result<std::optional<store::Job>> order_watch(HostContext& host, const SiteName&
 
 namespace {
 
-// It does not hold: the job continues as a rollback to what is good.
+// It does not hold: the job continues as a rollback to what is good. Until that has switched the
+// release is one to be watched again: whatever interrupts the job, it is not left alone.
 Result<Next> go_back(JobContext& r, const Error& why) {
   auto& bad = r.release.row;
-  bad.message = r.old->message = why.message;
+  bad.message = r.row.previous_good.empty() ? why.message : cat(k_cut, "; then: ", why.message);
+  r.old->message = bad.message;
   TRY(r.host.store.put_release(bad));
   if (r.row.previous_good.empty())
     return fail(Code::unhealthy, cat(why.message, "; there is no good release to go back to"));

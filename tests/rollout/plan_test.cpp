@@ -1,6 +1,7 @@
 // What would change, and that looking changes nothing.
 #include "rollout/host.hpp"
 #include "rollout/plan.hpp"
+#include "rollout/snapshots.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -94,6 +95,32 @@ TEST_CASE("a plan tells services, files, variables, host names, cron and NGINX's
             "\n-  server_name blog.example;\n+  server_name www.example;\n") != std::string::npos);
   CHECK(result["disk"]["needed"].get<uint64_t>() > 0);
   CHECK(result["downtime"]["expected"] == false);
+}
+
+TEST_CASE("[fault-992] a plan that has no room prunes nothing, and counts what a deploy would prune") {
+  LiveHost host;
+  const auto keeps = [](const std::string& version, int n) {
+    return Order{.version = version,
+        .members = cat("\"keep_releases\":", n, ","),
+        .files = {{"app/app.py", version}, {"app/data", std::string(1'000'000, 'x')}}};
+  };
+  for (const char* version : {"1.1.0", "1.2.0", "1.3.0"})
+    REQUIRE(host.deploy(keeps(version, 4)).state == JobState::done);
+  must(os::real_disk().write(
+      host.paths.releases(site()) + "/1.3.0-4/blog.site.json", site_json(keeps("1.3.0", 1)), 0600));
+  const std::string unfinished = rollout::snapshots_dir(host.paths, site()) + "/1";
+  std::filesystem::create_directories(unfinished + "/data"); // a restore is fetching them
+  const auto before = state_of(host);
+  host.disk.free_space =
+      os::Space{.free_bytes = 1'500'000, .total_bytes = 10'000'000, .free_inodes = 1000};
+  auto result = must(plan(host, keeps("2.0.0", 1)));
+  CHECK(state_of(host) == before);
+  CHECK(host.disk.exists(unfinished));
+  CHECK(result["problems"].empty()); // 1.1.0 would go
+  host.disk.free_space->free_bytes = 500'000;
+  result = must(plan(host, keeps("2.0.0", 1)));
+  CHECK(result["problems"].dump().find("no space on the disk") != std::string::npos);
+  CHECK(state_of(host) == before);
 }
 
 TEST_CASE("of the live artifact nothing would change, of the first one all is new") {

@@ -1,6 +1,7 @@
 // What keeps a host in order: pruning, holds, and the files from which a lost store is made again.
 #include "rollout/engine_host.hpp"
 #include "rollout/manifest.hpp"
+#include "rollout/snapshots.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -47,6 +48,49 @@ TEST_CASE("what is pruned is told, and a dry run only tells") {
           "1.1.0-2", "1.2.0-3"}); // the live one and the one before, whatever is kept
   CHECK(host.release("1.0.0-1").state == ReleaseState::removed);
   CHECK(must(rollout::prune_site(host.context(), site())).paths.empty());
+}
+
+TEST_CASE("[fault-990] what a job that has not ended makes, goes to or came from is not pruned") {
+  LiveHost host;
+  for (const char* version : {"1.1.0", "1.2.0", "1.3.0"})
+    REQUIRE(host.deploy(Order{.version = version, .members = R"("keep_releases":4,)"}).state ==
+        JobState::done);
+  must(os::real_disk().write(host.paths.releases(site()) + "/1.3.0-4/blog.site.json",
+      site_json({.version = "1.3.0", .members = R"("keep_releases":1,)"}), 0600));
+  host.runner.app("2.0.0").building = [&](const os::Command&) {
+    auto back = host.queue(store::JobKind::restart); // any job that names one
+    back.release = "1.1.0-2";
+    back.previous = "1.0.0-1";
+    must(host.store().update_job(back));
+    for (const bool dry_run : {true, false})
+      CHECK(must(rollout::prune_site(host.context(), site(), dry_run)).paths.empty());
+    back.state = JobState::cancelled;
+    must(host.store().finish_job(back, ""));
+  };
+  const auto job = host.deploy("2.0.0");
+  INFO(job.message);
+  CHECK(job.state == JobState::done);
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
+TEST_CASE("[fault-991] data that change places, and a snapshot that a job is making, are not pruned") {
+  LiveHost host;
+  const std::string dir = rollout::snapshots_dir(host.paths, site());
+  std::filesystem::create_directories(dir + "/7/data");
+  auto job = host.queue(store::JobKind::restore);
+  job.state = JobState::running;
+  must(host.store().update_job(job));
+  CHECK(must(rollout::prune_site(host.context(), site())).paths.empty());
+  job.state = JobState::failed;
+  must(host.store().finish_job(job, ""));
+  // The live data, after a way back that failed.
+  host.write(dir + "/exchange.json", R"({"job":"j","number":7,"live":1,"other":2})");
+  CHECK(must(rollout::prune_site(host.context(), site())).paths.empty());
+  host.write(dir + "/exchange.json", "{");
+  CHECK_FALSE(rollout::prune_site(host.context(), site()));
+  std::filesystem::remove(dir + "/exchange.json");
+  CHECK(must(rollout::prune_site(host.context(), site())).paths ==
+      std::vector<std::string>{dir + "/7"});
 }
 
 TEST_CASE("pruning has no part in a deploy: one that cannot remove what is old still ends well") {
@@ -183,6 +227,28 @@ TEST_CASE("a deploy that waits since before the hold is refused when it goes on"
   job = host.run(job);
   CHECK(job.code == Code::busy);
   CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("[fault-1002] two that write a site's file at once: the newer state stays in it") {
+  LiveHost host;
+  const std::string file = host.paths.site(site()) + "/state.json";
+  std::atomic<int> writers{0};
+  Door door;
+  host.disk.before_write = [&] {
+    if (writers++ == 0)
+      door.stand();
+  };
+  must(host.store().put_hold({{"uid:0 root", "older", 1}, site()}));
+  std::thread job([&] { must(rollout::write_manifest(host.context(), site())); });
+  REQUIRE(door.wait_for_somebody());
+  must(host.store().put_hold({{"uid:0 root", "newer", 1}, site()}));
+  std::thread verb([&] { must(rollout::write_manifest(host.context(), site())); });
+  std::this_thread::sleep_for(os::Millis{200}); // it writes now, if it may
+  door.open();
+  job.join();
+  verb.join();
+  host.disk.before_write = nullptr;
+  CHECK(host.text(file).find("newer") != std::string::npos);
 }
 
 TEST_CASE("[fault-94] a store that is lost is made again from the releases on disk") {

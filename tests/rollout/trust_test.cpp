@@ -311,3 +311,24 @@ TEST_CASE("new secrets do not start a release again that may not be; while the s
       host.deploy(Order{.version = "3.0.0", .services = k_trust_services}).state == JobState::done);
   CHECK(host.staged() == "three");
 }
+
+TEST_CASE("[fault-996] what an administrator keeps while it is watched stays kept at the end of the watch, and the release is good") {
+  Leaked host;
+  host.changed = [&](const std::string& id) {
+    if (const auto job = host.look(id);
+        job.version == "3.0.0" && job.step == "watch" && host.live().kept_by.empty())
+      must(rollout::keep_live(host.context(), site(), "uid:0 root"));
+  };
+  REQUIRE(
+      host.deploy(Order{.version = "3.0.0", .services = k_trust_services}).state == JobState::done);
+  CHECK(host.live().version == "3.0.0");
+  CHECK(host.live().kept_by == "uid:0 root");
+  CHECK(host.live().state == store::ReleaseState::good);
+  const auto set = must(host.store().secret_set(site()));
+  CHECK(must(host.store().used_set(site(), set->sha256))->kept_by == "uid:0 root");
+  // And of a set that a rollback takes up again.
+  REQUIRE(host.rollback("1.0.0").state == JobState::done);
+  REQUIRE(host.rollback("3.0.0").state == JobState::done);
+  CHECK(host.live().kept_by == "uid:0 root");
+  CHECK(must(host.store().used_set(site(), set->sha256))->kept_by == "uid:0 root");
+}
