@@ -235,9 +235,15 @@ TEST_CASE("a reason is said without what everybody knows here") {
       "service 'web' keeps crashing");
   CHECK(plain_reason("secret 'a/b' is not there", "hello") == "secret 'a/b' is not there");
   control::SiteFacts before{.site = "hello", .version = "1.4.0"};
-  CHECK(still_live(before, Code::unhealthy, "j", "web1")
+  CHECK(still_live(before, {Code::unhealthy, ""}, "j", "web1")
           .starts_with("1.4.0 is still live; no visitor saw the new one."));
-  CHECK(still_live(before, Code::rolled_back, "j", "web1").starts_with("1.4.0 is live again."));
+  for (const char* why : {"watch: it crashed; the rollback failed: no space",
+           "check: no; not all of it could be undone: no space",
+           "watch: it crashed; 2.0.0 stays live anyway, because 1.4.0 was withdrawn"})
+    CHECK(still_live(before, {Code::failure, why}, "j", "web1")
+            .starts_with("See what is live now: chillboxctl status -H web1. "));
+  CHECK(
+      still_live(before, {Code::rolled_back, ""}, "j", "web1").starts_with("1.4.0 is live again."));
   before.version.clear();
-  CHECK(still_live(before, Code::preflight, "j", "web1").starts_with("Nothing is live"));
+  CHECK(still_live(before, {Code::preflight, ""}, "j", "web1").starts_with("Nothing is live"));
 }

@@ -363,7 +363,7 @@ Result<void> HostDeploy::run() {
   if (m_job.empty() || (!job && error.code == Code::unreachable))
     return std::unexpected(error);
   m_lines.failed(plain_reason(error.message, m_plan.site()));
-  m_call.terminal.print_error(still_live(there(), error.code, m_job, host()));
+  m_call.terminal.print_error(still_live(there(), error, m_job, host()));
   if (m_call.terminal.json())
     print_json(job ? &*job : nullptr, &error, m_uploaded);
   m_call.error_printed = true;

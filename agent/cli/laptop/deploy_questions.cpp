@@ -91,13 +91,28 @@ std::string plain_reason(std::string_view message, const std::string& site) {
   return printable(message, 1500);
 }
 
-std::string still_live(
-    const control::SiteFacts& before, Code code, const std::string& job, const std::string& host) {
+namespace {
+
+// What the host could not undo, or did not: nobody but it knows what is live now.
+bool is_in_doubt(std::string_view message) {
+  for (const std::string_view part :
+      {"; the rollback failed: ", "; not all of it could be undone: ", " stays live anyway, "})
+    if (message.contains(part))
+      return true;
+  return false;
+}
+
+} // namespace
+
+std::string still_live(const control::SiteFacts& before, const Error& error, const std::string& job,
+    const std::string& host) {
   const std::string more =
       cat(" The whole log: chillboxctl job ", printable(job, 40), " -H ", printable(host, 200));
+  if (is_in_doubt(error.message))
+    return cat("See what is live now: chillboxctl status -H ", printable(host, 200), ".", more);
   if (before.version.empty())
     return cat("Nothing is live, as before.", more);
-  if (code == Code::rolled_back)
+  if (error.code == Code::rolled_back)
     return cat(printable(before.version, 80), " is live again.", more);
   return cat(printable(before.version, 80), " is still live; no visitor saw the new one.", more);
 }

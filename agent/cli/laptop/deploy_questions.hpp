@@ -30,8 +30,9 @@ std::string free_name(
     const Places& places, const std::string& server_name, const std::string& destination);
 // "hello: check: service 'web' keeps crashing" without the site, which everybody knows here.
 std::string plain_reason(std::string_view message, const std::string& site);
-// "1.4.0 is still live; no visitor saw the new one."
-std::string still_live(
-    const control::SiteFacts& before, Code code, const std::string& job, const std::string& host);
+// "1.4.0 is still live; no visitor saw the new one."; of a job that could not undo all, where to
+// look.
+std::string still_live(const control::SiteFacts& before, const Error& error, const std::string& job,
+    const std::string& host);
 
 } // namespace chillbox::cli
