@@ -84,9 +84,9 @@ enum class Change { none, added, changed, removed, unknown };
 // Of people who come in by ssh: each may what those before it may.
 enum class Role { look, deploy, admin, unknown };
 // A host in a rollout: waiting -> staged -> begun -> live -> done, or failed; done -> rolled_back
-// or stuck, whose rollback failed. live: switched, within its bake, of the hosts' own walk alone,
-// as these two: skipped_sealed: locked when it was to begin; outside: it lost its slot meanwhile,
-// or something else was made live there.
+// or stuck, which has the release and should not: its rollback failed, or it failed with it. live:
+// switched, within its bake, of the hosts' own walk alone, as these two: skipped_sealed: locked
+// when it was to begin; outside: it lost its slot meanwhile, or something else was made live there.
 enum class HostTurn {
   waiting,
   staged,

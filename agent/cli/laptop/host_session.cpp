@@ -191,7 +191,10 @@ Result<uint64_t> HostSession::announce(std::string_view verb, const control::Arg
     return error_in(json);
   if (!has_schema(json, "upload"))
     return fail(Code::corrupt, cat(m_host.name, ": an answer that is none"));
-  return control::u64_or(json, "received", 0);
+  const uint64_t received = control::u64_or(json, "received", 0);
+  if (received > order.number.value_or(0))
+    return fail(Code::corrupt, cat(m_host.name, " has more of the artifact than there is"));
+  return received;
 }
 
 Result<void> HostSession::answered() {
@@ -227,7 +230,7 @@ Result<control::Plan> HostSession::prepare_fetch(
 }
 
 Result<void> HostSession::send(int file, uint64_t from, uint64_t size, const Sent& sent) {
-  if (::lseek(file, static_cast<off_t>(from), SEEK_SET) < 0)
+  if (from < size && ::lseek(file, static_cast<off_t>(from), SEEK_SET) < 0)
     return fail_errno("read the artifact", errno);
   std::string chunk(k_chunk, '\0');
   while (from < size) {

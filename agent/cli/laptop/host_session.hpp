@@ -43,7 +43,8 @@ public:
   ~HostSession(); // ends ssh, within a second
 
   const control::Facts& facts() const { return m_facts; }
-  // How many bytes of this artifact the host has. The verb is deploy or deploy_secrets.
+  // How many bytes of this artifact the host has: not more than there are. The verb is deploy or
+  // deploy_secrets.
   Result<uint64_t> announce(std::string_view verb, const control::Arguments& order);
   // The answer of a verb that has nothing to tell but that it was done. The error of the host.
   Result<void> answered();

@@ -29,13 +29,15 @@ RolloutRules rules_in(const Json& json) {
 Json json_of(const RolledHost& h) {
   return {{"name", h.name}, {"state", h.state}, {"before", h.before},
       {"before_version", h.before_version}, {"job", h.job}, {"message", h.message},
-      {"code", h.code}, {"order", control::to_json(h.order)}, {"path", h.path}};
+      {"code", h.code}, {"order", control::to_json(h.order)}, {"path", h.path},
+      {"ordered", h.ordered}};
 }
 
 Result<RolledHost> host_in(const Json& json) {
   const auto text = [&](const char* key) { return control::string_or(json, key, ""); };
   RolledHost host{text("name"), text("state"), text("before"), text("before_version"), text("job"),
-      text("message"), text("code"), {}, text("path")};
+      text("message"), text("code"), {}, text("path"),
+      control::bool_or(json, "ordered", text("state") != "staged")};
   if (const auto order = json.find("order"); order != json.end())
     host.order = TRY(control::from_json<control::Arguments>(*order));
   return host;

@@ -22,6 +22,7 @@ struct RolledHost {
   std::string job, message, code;
   control::Arguments order;  // with the signature for this host
   std::string path;          // of the artifact
+  bool ordered = false;      // it may have the order, and deploy
   bool runs_command = false; // of this fleet, the release_command; not written down
   control::Facts facts = {}; // when it was staged; not written down
   bool is(std::string_view what) const { return state == what; }
