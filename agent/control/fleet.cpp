@@ -90,9 +90,10 @@ Result<Roster> parse_roster(std::string_view text) {
   std::set<std::string> seen;
   for (const auto& host : roster.hosts) {
     TRY_IN("roster", check(host));
-    for (const auto& unique : {cat("name ", host.name), host.recipient, host.report_key})
-      if (!unique.empty() && !seen.insert(unique).second)
-        return refuse(cat("two hosts have the same ", unique));
+    for (const auto& [what, value] : {std::pair("name ", host.name),
+             std::pair("recipient ", host.recipient), std::pair("report key ", host.report_key)})
+      if (!value.empty() && !seen.insert(cat(what, value)).second)
+        return refuse(cat("two hosts have the same ", what, value));
   }
   if (roster.balanced.size() > k_most_balanced)
     return refuse(cat(roster.balanced.size(), " balanced sites, the limit is ", k_most_balanced));

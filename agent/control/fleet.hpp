@@ -53,6 +53,7 @@ struct FleetSeat {
   bool first = false;
   std::string problem;         // why the roster does not count any more, "" : it does
   std::string report_key = {}; // the host's, as the roster has it; "": none yet
+  std::string digest = {};     // sha256 of the roster; "": a host of before says none
 };
 // The engine of the fleet (control/engine.hpp), as this host finds it.
 struct EngineStatus {

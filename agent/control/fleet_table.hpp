@@ -43,7 +43,8 @@ constexpr auto table(const FleetSeat*) {
       Member{"host", &S::host, "its name there, \"\": it was removed"},
       Member{"first", &S::first, "it runs what runs once"},
       Member{"problem", &S::problem, "why the roster does not count any more, \"\": it does"},
-      Member{"report_key", &S::report_key, "the host's, as the roster has it, \"\": none yet"});
+      Member{"report_key", &S::report_key, "the host's, as the roster has it, \"\": none yet"},
+      Member{"digest", &S::digest, "sha256 of the roster"});
 }
 
 constexpr auto table(const EngineStatus*) {

@@ -76,7 +76,8 @@ Result<std::optional<Held>> held(const HostContext& host) {
 control::FleetSeat seat(const Held& held) {
   return {held.roster.fleet, held.roster.epoch, held.here == nullptr ? "" : held.here->name,
       held.first() && held.problem.empty(), held.problem,
-      held.here == nullptr ? "" : held.here->report_key};
+      held.here == nullptr ? "" : held.here->report_key,
+      crypto::sha256_of(bytes_of(held.text)).str()};
 }
 
 } // namespace

@@ -48,7 +48,7 @@ TEST_CASE("[fault-883] a roster with what could be more than a name and an addre
   CHECK(refused(roster) == "roster: two hosts have the same name web1");
   roster = shop();
   roster.hosts[1].recipient = "age1aaa";
-  CHECK(refused(roster) == "roster: two hosts have the same age1aaa");
+  CHECK(refused(roster) == "roster: two hosts have the same recipient age1aaa");
   roster = shop();
   roster.hosts[1].recipient = "ssh-ed25519 AAAA";
   CHECK(refused(roster) != "taken");

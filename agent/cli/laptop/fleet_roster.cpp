@@ -8,6 +8,7 @@
 #include "cli/laptop/target.hpp"
 #include "crypto/hash.hpp"
 #include "os/disk.hpp"
+#include "os/lock.hpp"
 
 #include <algorithm>
 
@@ -88,15 +89,46 @@ Result<Taken> send_to(
       TRY(hosts_named(places, names)), {"fleet", "take", "--json", "--", base64(bytes_of(text))});
 }
 
+// Whether a host has this one, or another one of the same epoch.
+enum class Has { neither, this_one, another };
+Has what_has(const HostAnswer<control::Facts>& host, const RosterFile& file) {
+  const auto seat = host.answer ? host.answer->fleet : std::nullopt;
+  if (!seat || seat->fleet != file.roster.fleet || seat->epoch != file.roster.epoch)
+    return Has::neither;
+  return seat->digest.empty() || seat->digest == file.digest ? Has::this_one : Has::another;
+}
+
 // A change that broke off after a host had taken it is what is; one that none has is forgotten.
-Result<void> finish_broken(const std::string& path, uint64_t newest) {
+Result<void> finish_broken(const std::string& path, const FactsOf& facts) {
   const std::string begun = path + ".new";
   const auto left = read_roster(begun);
   if (!left)
     return {};
-  if (newest >= left->roster.epoch)
+  if (std::ranges::any_of(
+          facts, [&](const auto& one) { return what_has(one, *left) == Has::this_one; }))
     TRY(write_own_file(path, left->text));
   return os::real_disk().remove(begun);
+}
+
+// Of two that were signed at the same time, the one that counts is the one that the first host has
+// or, while that does not answer, a host.
+Result<void> check_counts(const FactsOf& facts, const RosterFile& file) {
+  const auto another = std::ranges::find_if(
+      facts, [&](const auto& one) { return what_has(one, file) == Has::another; });
+  if (another == facts.end())
+    return {};
+  const auto first =
+      std::ranges::find(facts, first_of(file.roster), &HostAnswer<control::Facts>::host);
+  const bool asked = first != facts.end() && first->answer;
+  if (asked ? what_has(*first, file) == Has::this_one
+            : std::ranges::any_of(
+                  facts, [&](const auto& one) { return what_has(one, file) == Has::this_one; }))
+    return {};
+  return fail(Code::conflict,
+      cat(another->host, " has another roster of epoch ", file.roster.epoch, " of fleet '",
+          file.roster.fleet, "' than ", file.path,
+          ": somebody else changed the fleet at the same time; take the file of the one who did, "
+          "and make your change again"));
 }
 
 Result<void> ask_first(const Places& places, const std::string& text, const std::string& first) {
@@ -120,7 +152,8 @@ Result<RosterFile> read_roster(const std::string& path) {
         cat("there is no fleet here (", path, "): chillboxctl fleet add NAME[,..]"));
   const auto parts = TRY_IN(path, control::parse_signed_roster(TRY(text)));
   auto roster = TRY_IN(path, control::parse_roster(parts.roster));
-  return RosterFile{path, std::move(roster), *std::move(text)};
+  return RosterFile{
+      path, std::move(roster), *std::move(text), crypto::sha256_of(bytes_of(parts.roster)).str()};
 }
 
 const control::Facts* facts_of(const FactsOf& facts, const std::string& host) {
@@ -175,7 +208,7 @@ void print_report(Call& call, const FleetReport& report) {
   }
 }
 
-Result<void> send_roster(Call& call, const Places& places, const RosterFile& file,
+Result<Received> send_roster(Call& call, const Places& places, const RosterFile& file,
     const std::vector<std::string>& more) {
   auto names = names_of(file.roster);
   add_new(names, more);
@@ -190,11 +223,14 @@ Result<void> send_roster(Call& call, const Places& places, const RosterFile& fil
         .code = {},
         .message = {}});
   std::vector<int> codes;
+  Received received;
   for (const auto& one : TRY(send_to(places, file.text, names))) {
     FleetRow& row = report.hosts[codes.size()];
     codes.push_back(one.exit);
     if (one.answer)
       row.epoch = one.answer->seat.epoch;
+    received.taken |= one.answer.has_value();
+    received.refused &= !one.answer && one.exit != exit_code(Code::unreachable);
     row.code = one.code;
     row.message = one.message;
   }
@@ -203,16 +239,20 @@ Result<void> send_roster(Call& call, const Places& places, const RosterFile& fil
   if (call.exit != 0 && !call.terminal.json())
     call.terminal.print_error(cat(call.terminal.err(Style::bad, "chillboxctl:"), " ",
         std::ranges::count_if(codes, [](int code) { return code != 0; }), " of ", codes.size(),
-        " hosts did not take it: chillboxctl fleet push sends it again"));
-  return {};
+        " hosts did not take it",
+        received.taken ? ": chillboxctl fleet push sends it again"
+                       : cat(", and ", file.path, " is as it was")));
+  return received;
 }
 
 Result<void> change_roster(
     Call& call, const Places& places, const std::string& path, const RosterChange& change) {
+  if (change.fleet.empty())
+    (void)TRY(read_roster(path)); // or there is nothing to lock
+  TRY(make_private_dir(path.substr(0, path.rfind('/'))));
+  const auto lock = TRY(os::LockFile::take(path + ".lock", "chillboxctl fleet"));
   auto old = read_roster(path);
   if (!old && old.error().code != Code::not_found)
-    return std::unexpected(old.error());
-  if (!old && change.fleet.empty())
     return std::unexpected(old.error());
   Roster roster = old ? old->roster : Roster{change.fleet, 0, {}};
   auto names = names_of(roster);
@@ -220,21 +260,24 @@ Result<void> change_roster(
   const FactsOf facts =
       TRY(ask_hosts<control::Facts>(TRY(hosts_named(places, names)), {"facts", "--json"}));
   const uint64_t newest = TRY(newest_epoch(facts, roster.fleet));
-  TRY(finish_broken(path, newest));
-  if (const auto finished = read_roster(path); finished)
+  TRY(finish_broken(path, facts));
+  const auto finished = read_roster(path);
+  if (finished)
     roster = finished->roster;
   if (newest > roster.epoch)
     return fail(Code::conflict,
         cat("a host has epoch ", newest, " of fleet '", roster.fleet, "', and ", path,
             " is of epoch ", roster.epoch,
             ": somebody else changed the fleet; take the file of the one who did"));
+  if (finished)
+    TRY(check_counts(facts, *finished));
   const std::string first = first_of(roster);
   const auto before = names_of(roster);
   TRY(change.edit(roster, facts));
   ++roster.epoch;
+  (void)TRY(control::parse_roster(control::roster_text(roster))); // as each host will
   const std::string text = TRY(signed_text(call, places, roster, facts));
   const std::string begun = path + ".new";
-  TRY(make_private_dir(path.substr(0, path.rfind('/'))));
   TRY(write_own_file(begun, text));
   if (!first.empty() && first_of(roster) != first && !change.fenced)
     if (const auto taken = ask_first(places, text, first); !taken) {
@@ -242,13 +285,15 @@ Result<void> change_roster(
         TRY(os::real_disk().remove(begun));
       return taken;
     }
-  TRY(write_own_file(path, text));
-  TRY(os::real_disk().remove(begun));
   std::vector<std::string> gone = before;
   std::erase_if(gone, [&](const std::string& name) {
     return std::ranges::find(roster.hosts, name, &control::FleetHost::name) != roster.hosts.end();
   });
-  return send_roster(call, places, {path, roster, text}, gone);
+  // Until a host has it, it is nobody's roster: somebody else may be changing the fleet, too.
+  const auto received = TRY(send_roster(call, places, {path, roster, text, ""}, gone));
+  if (received.taken)
+    TRY(write_own_file(path, text));
+  return received.taken || received.refused ? os::real_disk().remove(begun) : Result<void>{};
 }
 
 } // namespace chillbox::cli

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 namespace chillbox::cli {
 namespace {
@@ -29,7 +30,7 @@ constexpr Option k_fenced{"--fenced", ArgKind::flag, "",
 constexpr Option k_sign_with{
     "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key, not your own"};
 constexpr std::array k_fleet_add_options{
-    Option{"NAME", ArgKind::list, "", "names of `hosts`, or USER@HOST, with commas between"},
+    Option{"NAME", ArgKind::list, "", "names of `hosts`, with commas between"},
     Option{"--name", ArgKind::text, "FLEET", "of a new fleet: its name (default: main)"},
     Option{"--first", ArgKind::flag, "", "put it at the beginning: what runs once runs there"},
     Option{"--address", ArgKind::text, "ADDRESS",
@@ -63,7 +64,7 @@ constexpr std::array k_fleet_take_options{
     Option{"ROSTER", ArgKind::text, "", "the file of the roster, as base64"}};
 
 std::string roster_file(const Call& call, const Places& places) {
-  return call.args.text("file", places.config + "/fleet.json");
+  return std::filesystem::absolute(call.args.text("file", places.config + "/fleet.json")).string();
 }
 
 // Facts of a host that is to be in it; conflict: it says another key than is known of it.
@@ -122,6 +123,11 @@ Result<void> run_fleet_add(Call& call) {
   const auto names = call.args.list("NAME");
   if (call.args.has("address") && names.size() > 1)
     return fail(Code::usage, "--address is for one host at a time");
+  for (const auto& name : names)
+    if (!parse_key_name(name))
+      return fail(Code::usage,
+          cat("'", printable(name, 80),
+              "' is no name of `hosts`: chillboxctl setup remembers a host by one"));
   return change_roster(call, places, roster_file(call, places),
       {.fleet = call.args.text("name", "main"),
           .more = names,
@@ -174,9 +180,7 @@ Result<void> run_fleet_balance(Call& call) {
            roster.balanced.push_back(site);
          else
            *known = site;
-         TRY(check_traffic(roster));
-         (void)TRY(control::parse_roster(control::roster_text(roster)));
-         return {};
+         return check_traffic(roster);
        }});
 }
 
@@ -196,7 +200,8 @@ Result<void> run_fleet_rotate(Call& call) {
 
 Result<void> run_fleet_push(Call& call) {
   const Places places = Places::find();
-  return send_roster(call, places, TRY(read_roster(roster_file(call, places))));
+  (void)TRY(send_roster(call, places, TRY(read_roster(roster_file(call, places)))));
+  return {};
 }
 
 Result<void> run_fleet_show(Call& call) {
@@ -205,7 +210,8 @@ Result<void> run_fleet_show(Call& call) {
 }
 
 // What one host says of itself, against the roster that is here.
-int look(FleetRow& row, const Roster& roster, const control::Status& status) {
+int look(FleetRow& row, const RosterFile& file, const control::Status& status) {
+  const Roster& roster = file.roster;
   row.state = status.host.sealed ? "locked" : status.host.drained ? "drained" : "unlocked";
   std::vector<std::string> notes;
   for (const auto& site : status.sites) {
@@ -218,13 +224,17 @@ int look(FleetRow& row, const Roster& roster, const control::Status& status) {
   const auto& seat = status.host.fleet;
   if (seat)
     row.epoch = seat->epoch;
-  const bool same = seat && seat->fleet == roster.fleet && seat->epoch == roster.epoch;
+  const bool same = seat && seat->fleet == roster.fleet && seat->epoch == roster.epoch &&
+      (seat->digest.empty() || seat->digest == file.digest);
   if (!same)
     notes.insert(notes.begin(),
         !seat                             ? "it has no roster: chillboxctl fleet push"
             : seat->fleet != roster.fleet ? cat("it is of fleet ", seat->fleet)
             : seat->epoch < roster.epoch
             ? "its roster is older than the one here: chillboxctl fleet push"
+            : seat->epoch == roster.epoch
+            ? "it has another roster of this epoch: somebody else changed the fleet at the same "
+              "time"
             : "its roster is newer than the one here: somebody else changed the fleet");
   else if (!seat->problem.empty())
     notes.insert(notes.begin(), seat->problem);
@@ -266,7 +276,7 @@ Result<void> run_fleet_status(Call& call) {
     FleetRow& row = report.hosts[codes.size()];
     row.code = one.code;
     row.message = one.message;
-    codes.push_back(one.answer ? look(row, file.roster, *one.answer) : one.exit);
+    codes.push_back(one.answer ? look(row, file, *one.answer) : one.exit);
   }
   const int rollouts = add_rollouts(report, hosts);
   print_report(call, report);

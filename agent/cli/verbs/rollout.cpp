@@ -115,6 +115,8 @@ Result<void> run_rollout(Call& call) {
   const Known here = TRY(known(call));
   const auto one = TRY(lock(here));
   auto old = read_rollout(here.places, here.site, here.env);
+  if (!old && old.error().code != Code::not_found)
+    return std::unexpected(old.error());
   if (old && old->taken && !old->ended)
     if (const auto now = reported(here.places, *old); !now && now.error().code == Code::conflict)
       old->ended = true; // another order took its place
