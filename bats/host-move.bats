@@ -163,17 +163,19 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     [ "$(held "$WEB1")" = '' ]
 }
 
-@test "the laptop is killed after each step of a move: the same command again goes on, visitors are never without an answer, and the data come once, those of Redis too [fault-742]" {
+@test "the laptop is killed after each step of a move: the same command again goes on, visitors are never without an answer, and the data come once, those of Redis too [fault-742] [fault-977]" {
     box push "$WEB1" "$(readlink -f "$(command -v busybox)")" /usr/local/bin/tar # one side has busybox's
     [[ "$(in_box tar --help 2>&1)" == BusyBox* ]]
     [ -z "$REDIS" ] || [ "$(in_redis "$WEB1" set visits 41)" = OK ]
     in_box sh -c 'for i in 1 2 3; do head -c 100000 /dev/urandom >/var/lib/hello/web/file.$i; done; chown hello: /var/lib/hello/web/file.*'
     before=$(in_box sh -c 'cd /var/lib/hello && find . ! -path "./redis*" | sort | sha256sum')
-    for words in "'hold' '-q' '-m" "'deploy' '--json'" "'maintenance' 'on'" "'stop' '-q'" "cut 'receive' 'hello'" "'receive' 'hello'" "'digest' 'hello'" "'start' '-q'" \
+    for words in "'hold' '-q' '-m" "'deploy' '--json'" "'maintenance' 'on'" "'stop' '-q'" "cut 'receive' 'hello'" "'receive' 'hello'" "'digest' 'hello'" "starting on web2" "'start' '-q'" \
         "'maintenance' 'off'" "moved to web2"; do
         printf '%s' "$words" >"$LAPTOP/kill"
         run move -y
         [ "$status" -eq 137 ] || { printf 'not killed at %s\n' "$words"; false; }
+        # From its start on the second host writes what no other one has.
+        [ "$words" != "'start' '-q'" ] || on 2 in_box sh -c 'echo since >/var/lib/hello/since'
         [[ "$(at 127.0.0.1)" =~ ^(200|503)$ ]]
         [ "$(at 127.0.0.1)" = 200 ] || host_curl -H 'Host: hello.example' "$URL/" | grep -qi 'back soon'
     done
@@ -181,6 +183,8 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     [[ "$output" == *"unchanged: hello was moved to web2"* ]]
     [ "$(at "$SECOND")" = 200 ]
     [ -z "$REDIS" ] || [ "$(in_redis "$WEB2" get visits)" = 41 ]
+    [ "$(on 2 in_box cat /var/lib/hello/since)" = since ]
+    on 2 in_box rm /var/lib/hello/since
     [ "$(on 2 in_box sh -c 'cd /var/lib/hello && find . ! -path "./redis*" | sort | sha256sum')" = "$before" ]
 }
 

@@ -43,6 +43,7 @@ public:
 
 private:
   std::string moving(const Side& to) const { return cat("moving to ", to.name()); }
+  std::string starting(const Side& to) const { return cat("starting on ", to.name()); }
   std::string moved(const Side& to) const { return cat("moved to ", to.name()); }
   std::string again() const;
   void say(std::string_view what, std::string_view text) const;
@@ -111,6 +112,8 @@ Result<void> SiteMove::check() {
     return fail(Code::sealed,
         cat(m_to.name(), " is locked: chillboxctl unlock -H ", m_to.name(),
             ". Nothing was changed"));
+  if (m_from.why() == starting(m_to))
+    return {}; // nothing of the first host is needed any more
   if (!m_from.why().empty() && m_from.why() != moving(m_to))
     return fail(Code::busy,
         cat(m_site, " is held on ", m_from.name(), ": ", printable(m_from.why(), 300),
@@ -130,7 +133,7 @@ Result<void> SiteMove::check() {
 }
 
 Result<void> SiteMove::agree_to_it() {
-  if (m_from.why() == moving(m_to))
+  if (m_from.why() == moving(m_to) || m_from.why() == starting(m_to))
     return {};
   return must_agree(m_call,
       cat("Move ", m_site, " ", m_from.site.version, " from ", m_from.name(), " to ", m_to.name(),
@@ -143,7 +146,8 @@ Result<void> SiteMove::agree_to_it() {
 }
 
 Result<void> SiteMove::bring_release() {
-  if (m_to.why().starts_with("moved to ") || m_to.why().starts_with("moving to "))
+  if (m_to.why().starts_with("moved to ") || m_to.why().starts_with("moving to ") ||
+      m_to.why().starts_with("starting on "))
     TRY(on(m_to, {"release-hold"}));
   return cli::bring_release(m_call, m_site, m_to.name(), environment_name(m_call.args.text("env")),
       m_call.args.has("yes"));
@@ -242,26 +246,32 @@ void SiteMove::print_end(const Side& to, const Side& from) const {
 }
 
 Result<void> SiteMove::run() {
-  if (m_from.why() == moved(m_to)) {
-    if (m_to.why() == moving(m_from) || m_to.why() == moved(m_from))
-      return fail(Code::busy,
-          cat("the way back to ", m_from.name(),
-              " was begun: run the same command with --back to finish it"));
+  const bool done = m_from.why() == moved(m_to), copied = m_from.why() == starting(m_to);
+  if ((done || copied) && (m_to.why() == moving(m_from) || m_to.why() == moved(m_from)))
+    return fail(Code::busy,
+        cat("the way back to ", m_from.name(),
+            " was begun: run the same command with --back to finish it"));
+  if (done) {
     m_call.terminal.print_status(cat("unchanged: ", m_site, " was moved to ", m_to.name()));
     print_end(m_to, m_from);
     return {};
   }
   TRY(check());
   TRY(agree_to_it());
-  TRY(on(m_from, {"hold", "-q", "-m", moving(m_to)}));
-  stands(cat(m_from.name(), " still serves ", m_site, ", and ", m_to.name(),
-      " has not all of it: ", again()));
-  TRY(bring_release());
-  m_to.site = TRY(m_to.ctl.ask<control::Facts>({"facts", m_site}))
-                  .site.value_or(control::SiteFacts{.site = m_site});
-  stands(cat(
-      m_site, " is in maintenance on ", m_from.name(), ", where its data are whole: ", again()));
-  TRY(bring_data(m_from, m_to));
+  if (!copied) {
+    TRY(on(m_from, {"hold", "-q", "-m", moving(m_to)}));
+    stands(cat(m_from.name(), " still serves ", m_site, ", and ", m_to.name(),
+        " has not all of it: ", again()));
+    TRY(bring_release());
+    m_to.site = TRY(m_to.ctl.ask<control::Facts>({"facts", m_site}))
+                    .site.value_or(control::SiteFacts{.site = m_site});
+    stands(cat(
+        m_site, " is in maintenance on ", m_from.name(), ", where its data are whole: ", again()));
+    TRY(bring_data(m_from, m_to));
+    TRY(on(m_from, {"hold", "-q", "-m", starting(m_to)}));
+  }
+  stands(cat(m_to.name(), " has all of ", m_site,
+      ", and its data are the ones that count from here on: ", again(), " with them"));
   TRY(serve(m_to));
   TRY(on(m_from, {"hold", "-q", "-m", moved(m_to)}));
   stands("");
@@ -270,7 +280,7 @@ Result<void> SiteMove::run() {
 }
 
 Result<void> SiteMove::back() {
-  const bool whole = m_from.why() == moved(m_to);
+  const bool whole = m_from.why() == moved(m_to) || m_from.why() == starting(m_to);
   const bool copied = whole && m_to.why() == moved(m_from); // and may have been written to since
   if (!whole && m_from.why() != moving(m_to))
     return fail(Code::not_found,

@@ -3,6 +3,7 @@
 //
 //   (none)              nothing was begun
 //   "moving to WEB2"    the first host has the data; it serves, or shows its maintenance page
+//   "starting on WEB2"  both have the data; what the second host writes from here on counts
 //   "moved to WEB2"     the second host serves; the first one shows its maintenance page
 //
 // The data of the host that they come from are never changed, so that each step can be run again.
