@@ -27,6 +27,10 @@ constexpr milliseconds k_request_timeout{30'000};
 constexpr milliseconds k_look_timeout{10'000}; // of one question
 // Until the job wants its upload: before that the host has no stream of events of it.
 constexpr milliseconds k_look_first{2}, k_look_again{200};
+constexpr milliseconds look_pause(int looked) { // most jobs begin at once
+  return std::min(k_look_first * (1 << std::min(looked, 7)), k_look_again);
+}
+static_assert(look_pause(1) < k_look_again && look_pause(1'000) == k_look_again);
 constexpr milliseconds k_reconnect_first{250};
 constexpr milliseconds k_reconnect_most{5'000};
 constexpr int k_request_tries = 3;
@@ -153,7 +157,7 @@ Result<bool> DeployClient::wants_upload(const control::Accepted& job) {
       return true; // one that runs and has not come further fetches
     if (std::chrono::steady_clock::now() >= m_deadline)
       return false;
-    wait(std::min(k_look_first * (1 << looked), k_look_again)); // most jobs begin at once
+    wait(look_pause(looked));
   }
 }
 
