@@ -408,6 +408,34 @@ END
     [ "$(inside 'import bar; print(bar.VERSION)')" = 2.0 ]
 }
 
+@test "a requirements.txt that names nothing but packages is told from any other, under each shell" {
+    cat >ask <<END
+. "$HOOKS/lib/python/layer"
+names_packages_only
+END
+    for shell in dash "busybox sh" bash; do
+        command -v "${shell%% *}" >/dev/null || continue
+        for plain in flask 'flask==3.0' '  flask >= 2 ; python_version < "3.12"' '# a comment' 'a[b,c]' "$(printf 'a\tb')" ''; do
+            printf '%s\n' "$plain" >requirements.txt
+            $shell ask || { printf '%s: %s\n' "$shell" "$plain"; false; }
+        done
+        for other in '-r x.txt' '  -c x' './x' ' .' 'a/b' 'x @ file:y' a.whl a.zip a.tar.gz a.tgz a.tar.bz2 a.tar.xz "$(printf 'caf\303\251')" "$(printf 'a\001b')" \
+            "$(printf '\014-r x')" "$(printf '\015-r x')"; do
+            for text in "$other" "$(printf 'flask\n%s' "$other")"; do # without a line's end as well
+                printf '%s' "$text" >requirements.txt
+                run ! $shell ask
+            done
+        done
+    done
+}
+
+@test "inputs that cannot be read in full are those of no layer" {
+    flask_site
+    printf -- '-r missing.txt\n' >requirements.txt
+    run -3 "$python/build"
+    [ -z "$(ls "$CHILLBOX_LAYER_DIR")" ]
+}
+
 @test "programs and data of wheels arrive whole: only a first line that names the layer's python is another one" {
     flask_site
     wheel dep odd 1.0 scripts/oddtrue ELF scripts/oddsh '#!/bin/sh\necho "a shell script says $1"\n' scripts/oddline '#!/bin/sh\n' \
