@@ -65,3 +65,26 @@ syncs() { grep -c 'sync[a-z]*(' "$LAPTOP/each"; }
     [ "$(opens 'cgroup.procs", O_WRONLY')" -le 1 ] || { grep 'cgroup.procs", O_WRONLY' "$LAPTOP/trace"; false; }
     [ "$(opens '/net/tcp6*"')" -eq 0 ]
 }
+
+soft_files() { in_box awk '/open files/ {print $4}' "/proc/$1/limits"; } # PID
+
+# It marks each number up to its soft limit in a child that is to be the program: with 20,000 of them that is 10 ms of each start.
+@test "supervise-daemon has a low limit of open files, and the program that it starts has chillboxd's" {
+    secrets one
+    deploy "$(next_version)"
+    supervisor=$(in_box sh -c 'cat /run/supervise-chillbox.*.pid' | head -n 1)
+    program=$(in_box pgrep -P "$supervisor" | head -n 1)
+    daemon=$(in_box cat /run/openrc/options/chillboxd/child_pid)
+    [ "$(soft_files "$daemon")" -gt 64 ] || skip "chillboxd itself may not open more"
+    [ "$(soft_files "$supervisor")" -eq 64 ]
+    [ "$(soft_files "$program")" -eq "$(soft_files "$daemon")" ]
+    # One that is started again by itself, too.
+    in_box kill -9 "$program"
+    for _ in $(seq 100); do
+        again=$(in_box pgrep -P "$supervisor" | head -n 1)
+        [ -z "$again" ] || [ "$again" = "$program" ] || [[ "$(in_box cat "/proc/$again/cmdline" | tr '\0' ' ')" != *gunicorn* ]] || break
+        sleep 0.1
+    done
+    [ "$again" != "$program" ]
+    [ "$(soft_files "$again")" -eq "$(soft_files "$daemon")" ]
+}

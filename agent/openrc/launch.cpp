@@ -10,6 +10,7 @@
 #include "openrc/secret_variables.hpp"
 #include "openrc/service_log.hpp"
 #include "openrc/spec.hpp"
+#include "openrc/supervise.hpp"
 #include "os/listen_rules.hpp"
 #include "os/runner.hpp"
 
@@ -22,12 +23,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
 namespace chillbox::openrc {
 namespace {
+
+// What Supervise::start took away from supervise-daemon.
+Result<void> restore_files() {
+  const char* given = std::getenv(k_files_variable);
+  const auto wanted = given == nullptr ? std::nullopt : parse_u64(given);
+  rlimit files{};
+  if (!wanted || ::getrlimit(RLIMIT_NOFILE, &files) != 0)
+    return {};
+  files.rlim_cur = std::min<rlim_t>(*wanted, files.rlim_max);
+  return ::setrlimit(RLIMIT_NOFILE, &files) == 0 ? Result<void>{}
+                                                 : fail_errno("setrlimit files", errno);
+}
 
 Result<void> set_limits(const SlotSpec& spec) {
   ::umask(static_cast<mode_t>(std::strtoul(spec.umask.c_str(), nullptr, 8)));
@@ -135,6 +149,7 @@ Result<void> launch(const std::string& slot_name) {
   const auto paths = os::Paths::from_environment();
   const auto path = spec_path(paths, name.str());
   auto spec = TRY(read_spec(path));
+  TRY(restore_files());
   if (spec.name.str() != name.str())
     return fail(Code::denied, cat(path, ": is for ", spec.name.str()));
   const auto user = TRY(os::find_user(spec.user));

@@ -4,11 +4,13 @@
 #include "base/text.hpp"
 #include "openrc/cgroup.hpp"
 #include "os/control_group.hpp"
+#include "os/soft_files.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -168,6 +170,10 @@ Result<os::Exit> Supervise::start(const SlotSpec& spec, const std::string& group
   c.no_new_privs = false; // would be inherited by every service
   c.leaves_daemon = true;
   c.join_group = group;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0)
+    c.env.emplace_back(k_files_variable, std::to_string(files.rlim_cur));
+  const os::SoftFiles few(files.rlim_cur > k_supervisor_files ? k_supervisor_files : 0);
   auto exit = m_s.runner.run(c);
   if (!exit || !exit->ok()) {
     TRY(forget());

@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "os/control_group.hpp"
 #include "os/io.hpp"
+#include "os/soft_files.hpp"
 #include "os/spawn.hpp"
 
 #include <fcntl.h>
@@ -186,6 +187,7 @@ private:
     m_plan.view = m_command.view;
     m_plan.view.own_proc |= m_command.contained;
     m_plan.limits = m_command.limits;
+    m_plan.soft_files = SoftFiles::most();
     m_plan.ends_with_thread = true; // which waits for it in here
     m_plan.terminal = m_command.terminal;
     const auto standard = TRY(standard_streams());

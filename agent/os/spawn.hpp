@@ -40,8 +40,9 @@ struct Spawn {
   bool terminal = false;         // descriptor 0 becomes the terminal of its session
   bool ends_with_thread = false; // SIGKILL when the thread that starts it ends (PR_SET_PDEATHSIG)
   View view;
-  Limits limits;  // those of each process; `group` replaces the others
-  int group = -1; // the directory of the control group that the program is to be in
+  Limits limits;           // those of each process; `group` replaces the others
+  uint64_t soft_files = 0; // its soft limit of open files (soft_files.hpp); 0: ours
+  int group = -1;          // the directory of the control group that the program is to be in
   std::vector<std::pair<int, int>> fds; // (ours, number in the child)
 };
 

@@ -98,6 +98,13 @@ void set_limits(const Spawn& plan, const Prepared& p) {
     if (wanted && ::setrlimit(static_cast<decltype(RLIMIT_CORE)>(which), &limit) != 0)
       give_up(p, Step::limits);
   }
+  rlimit files{};
+  if (plan.soft_files == 0 || ::getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+      files.rlim_cur <= plan.soft_files)
+    return;
+  files.rlim_cur = plan.soft_files;
+  if (::setrlimit(RLIMIT_NOFILE, &files) != 0)
+    give_up(p, Step::limits);
 }
 
 // The raw calls: the libc's own would signal threads that exist only in the parent.

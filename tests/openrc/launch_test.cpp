@@ -5,8 +5,10 @@
 #include "openrc/listen.hpp"
 #include "openrc/service_log.hpp"
 #include "openrc/spec.hpp"
+#include "openrc/supervise.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -23,7 +25,8 @@ struct Launched {
 };
 
 // Runs slot_main with this text as the slot's spec; mode and owner of the file as given.
-Launched launch(const std::string& text, mode_t mode = 0600, uid_t owner = ::geteuid()) {
+Launched launch(const std::string& text, mode_t mode = 0600, uid_t owner = ::geteuid(),
+    const char* files = nullptr) {
   FakeOpenrc host;
   const std::string file = host.root + "/run/chillbox/slots/chillbox.blog.web.a.json";
   put(file, text);
@@ -39,6 +42,11 @@ Launched launch(const std::string& text, mode_t mode = 0600, uid_t owner = ::get
   if (child == 0) {
     ::setenv("CHILLBOX_ROOT", host.root.c_str(), 1);
     ::setenv("LEAKED", "yes", 1);
+    if (files != nullptr) { // as a child of supervise-daemon
+      const rlimit few{k_supervisor_files, 500};
+      ::setrlimit(RLIMIT_NOFILE, &few);
+      ::setenv(k_files_variable, files, 1);
+    }
     for (const auto& [path, fd] : {std::pair{out, 1}, std::pair{err, 2}, std::pair{err, 9}})
       ::dup2(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666), fd);
     ::_exit(slot_main("chillbox.blog.web.a"));
@@ -73,6 +81,18 @@ TEST_CASE("the program runs as the site's user, in its directory, with the envir
       std::string::npos); // niceness, core limit; 0, 1, 2 and the one that ls opens
   CHECK(r.out.find("NoNewPrivs:\t1") != std::string::npos);
   CHECK(r.out.find("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000") != std::string::npos);
+}
+
+TEST_CASE("a program may open as many files as if supervise-daemon had not been given less") {
+  if (::geteuid() != 0)
+    return;
+  const auto may_open = [](const char* files) {
+    return launch(spec_json("ulimit -Sn; ulimit -Hn; env | grep CHILLBOX_FILES"), 0600, 0, files)
+        .out;
+  };
+  CHECK(may_open("300") == "300\n500\n");
+  CHECK(may_open("1000000") == "500\n500\n");
+  CHECK(may_open("many") == "64\n500\n");
 }
 
 TEST_CASE("a spec that anybody but root could have written or read is not used") {

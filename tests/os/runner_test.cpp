@@ -3,6 +3,7 @@
 
 #include "os/clock.hpp"
 #include "os/runner.hpp"
+#include "os/soft_files.hpp"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -208,6 +209,18 @@ TEST_CASE("the child starts with default signals, none blocked or ignored, and a
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
   CHECK(exit.out == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0022\n");
+}
+
+TEST_CASE("a program may get a lower soft limit of open files, never a higher one") {
+  const auto limits = [](uint64_t files) {
+    Command c;
+    c.argv = {"/bin/sh", "-c", "ulimit -Sn; ulimit -Hn"};
+    const SoftFiles some(files);
+    return real_runner().run(c)->out;
+  };
+  const std::string ours = limits(0), hard = ours.substr(ours.find('\n'));
+  CHECK(limits(64) == "64" + hard);
+  CHECK(limits(1'000'000'000) == ours);
 }
 
 TEST_CASE("lines come as they are written, from both streams, the last one also without its end") {

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <thread>
+#include <utility>
 
 namespace chillbox::cli {
 namespace {
@@ -147,9 +148,13 @@ Result<control::Job> DeployClient::job_now(const control::Accepted& job) {
 
 Result<bool> DeployClient::wants_upload(const control::Accepted& job) {
   for (int looked = 1;; ++looked) {
-    const auto view = TRY(job_now(job));
-    if (view.state == JobState::waiting_upload)
+    const auto answer = TRY(look(job));
+    const auto& view = answer.job;
+    if (view.state == JobState::waiting_upload) {
+      if (const auto upload = answer.upload.value_or(control::UploadState{}); !upload.running)
+        m_received = upload.received;
       return true;
+    }
     const bool before = view.step.empty() || view.step == "accept" || view.step == "obtain";
     if (!is_open(view.state) || view.state == JobState::waiting_unlock || !before)
       return false;
@@ -222,7 +227,8 @@ Result<bool> DeployClient::send_artifact(
   uint64_t reached = 0;
   for (int tried = 1;; ++tried) {
     Error error{};
-    if (const auto at = resume_point(job); !at)
+    const auto known = std::exchange(m_received, std::nullopt);
+    if (const auto at = known ? Result<std::optional<uint64_t>>(known) : resume_point(job); !at)
       error = at.error();
     else if (!*at)
       return false;

@@ -83,9 +83,10 @@ private:
   std::string m_base;
   Moment m_deadline;
   JobView& m_view;
-  std::string m_step;    // the latest that began
-  uint64_t m_number = 0; // of the latest event
-  uint64_t m_sent = 0;   // of the artifact
+  std::string m_step;                 // the latest that began
+  uint64_t m_number = 0;              // of the latest event
+  uint64_t m_sent = 0;                // of the artifact
+  std::optional<uint64_t> m_received; // of it, as wants_upload saw it
   bool m_stop_when_locked = false;
 };
 
