@@ -47,6 +47,37 @@ restart_sealed() { in_box rc-service -q chillboxd restart; }
     run -0 ctl doctor
 }
 
+@test "doctor: NGINX is not asked again while all that it reads is unchanged, and is as soon as anything of it changed [attack-W20]" {
+    unchanged() { [[ "$(ctl doctor)" == *"ok    nginx "*"; unchanged since it was tested at 20"* ]]; }
+    fails_with() {
+        run -1 ctl doctor
+        [[ "$output" == *"fail  nginx "*"$1"* ]]
+    }
+    local file
+    file=$(http_files)/new.conf
+    wait_for 15 unchanged
+    [ "$(in_box stat -c '%a %U' /run/chillbox/nginx-look)" = "600 root" ]
+    in_box chown nobody /run/chillbox/nginx-look
+    run -0 ctl doctor
+    [[ "$output" != *"unchanged since"* ]]
+    wait_for 15 unchanged
+    in_box sh -c 'cp -a /etc/nginx/nginx.conf /root/ && echo "garbage on;" >>/etc/nginx/nginx.conf'
+    fails_with 'unknown directive "garbage"'
+    in_box cp -a /root/nginx.conf /etc/nginx/
+    wait_for 15 unchanged
+    in_box sh -c 'echo "server { listen 8089; rubbish on; }" >"$1"' sh "$file"
+    fails_with 'unknown directive "rubbish"'
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x -days 2 \
+        -keyout "$BATS_TEST_TMPDIR/x.key" -out "$BATS_TEST_TMPDIR/x.pem" 2>/dev/null
+    box push "$HOST" "$BATS_TEST_TMPDIR/x.key" "$BATS_TEST_TMPDIR/x.pem" /root/
+    in_box sh -c 'echo "server { listen 8089 ssl; ssl_certificate /root/x.pem; ssl_certificate_key /root/x.key; }" >"$1"' sh "$file"
+    wait_for 15 unchanged
+    in_box sh -c 'echo garbage >/root/x.pem'
+    fails_with /root/x.pem
+    in_box rm "$file"
+    run -0 ctl doctor
+}
+
 @test "doctor: without a running daemon it still looks at the rest" {
     in_box rc-service -q chillboxd stop
     run -1 ctl doctor

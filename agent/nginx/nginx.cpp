@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "nginx/counts.hpp"
+#include "nginx/kept_look.hpp"
 #include "nginx/names.hpp"
 #include "nginx/ready.hpp"
 #include "nginx/scan.hpp"
@@ -29,7 +30,8 @@ constexpr os::Millis k_reload_deadline{5'000};
 // The master waits 100 ms between the start of the new workers and the end of the old ones; only
 // then nobody serves the old text any more.
 constexpr os::Millis k_settled{150};
-constexpr os::Millis k_poll{10}; // which workers answer is no event
+constexpr os::Millis k_always{INT64_MAX / 2}; // what is unchanged prints the same
+constexpr os::Millis k_poll{10};              // which workers answer is no event
 constexpr std::string_view k_error_log = "/var/log/nginx/error.log";
 constexpr std::string_view k_generation_before = "location = /generation {\n    return 200 '";
 
@@ -95,36 +97,66 @@ Nginx::Nginx(
     : m_disk(disk), m_runner(runner), m_clock(clock), m_paths(std::move(paths)),
       m_host(std::move(host)) {}
 
-Result<std::vector<Directive>> Nginx::loaded() {
+Result<std::string> Nginx::printed() {
   os::Command c;
   c.argv = {"nginx", "-T"};
   c.timeout = os::Millis{20'000};
   c.output_limit = k_max_configuration;
-  const auto exit = TRY(m_runner.run(c));
+  auto exit = TRY(m_runner.run(c));
   if (!exit.ok())
     return fail(Code::invalid, cat("nginx -T: ", nginx_line(exit)));
   if (exit.out.size() >= k_max_configuration)
     return fail(Code::too_large,
         cat("nginx -T: NGINX's whole configuration is over ", k_max_configuration >> 20, " MiB"));
-  return scan_host(exit.out);
+  return std::move(exit.out);
+}
+
+Result<std::vector<Directive>> Nginx::loaded() {
+  return scan_host(TRY(printed()));
+}
+
+// NGINX is asked only if something changed since it was asked before.
+Result<Look> Nginx::look(os::Millis oldest) {
+  const int64_t now_ms = m_clock.wall_ms();
+  if (auto kept = kept_look(m_disk, m_paths);
+      kept && kept->at_ms <= now_ms && kept->at_ms + oldest.count() >= now_ms)
+    return std::move(*kept);
+  auto seen = scan_printed(TRY(printed()));
+  keep_look(m_disk, m_paths, now_ms, seen);
+  return Look{.at_ms = now_ms, .directives = std::move(seen.directives)};
+}
+
+Result<int64_t> Nginx::tested() {
+  constexpr os::Millis k_hour{3'600'000}; // names are in DNS, too, and addresses in the kernel
+  const std::scoped_lock lock(m_directory_mutex);
+  auto look = TRY(this->look(k_hour));
+  if (m_directory.empty() && m_host.nginx_dir.empty())
+    m_directory = include_directory(look.directives);
+  remember(std::move(look.directives));
+  return look.at_ms;
+}
+
+// For loaded_once(), which follows soon.
+void Nginx::remember(std::vector<Directive> directives) {
+  m_first_look = std::make_shared<std::vector<Directive>>(std::move(directives));
+  m_first_at = m_clock.mono();
 }
 
 // At the start directory() has just asked NGINX for the whole of it, which takes longer than all
 // else.
 Result<std::vector<Directive>> Nginx::loaded_once() {
   constexpr os::Millis k_just_now{1'000};
-  std::shared_ptr<std::vector<Directive>> first;
   {
     const std::scoped_lock lock(m_directory_mutex);
-    first = std::exchange(m_first_look, nullptr);
-    if (m_clock.mono() - m_first_at > k_just_now)
-      first.reset();
+    const auto first = std::exchange(m_first_look, nullptr);
+    if (first && m_clock.mono() - m_first_at <= k_just_now)
+      return std::move(*first);
   }
-  return first ? std::move(*first) : loaded();
+  return TRY(look(k_always)).directives;
 }
 
 Result<bool> Nginx::ends_old_workers() {
-  return std::ranges::any_of(TRY(loaded()),
+  return std::ranges::any_of(TRY(loaded_once()),
       [](const auto& d) { return d.block.empty() && d.words[0] == "worker_shutdown_timeout"; });
 }
 
@@ -133,18 +165,16 @@ Result<std::string> Nginx::directory() {
   if (!m_directory.empty())
     return m_directory;
   if (m_host.nginx_dir.empty()) {
-    auto directives = loaded();
-    m_directory = directives ? include_directory(*directives) : where_ours_is(m_disk, m_paths);
-    if (!directives && m_directory.empty())
-      return std::unexpected(directives.error());
+    auto look = this->look(k_always);
+    m_directory = look ? include_directory(look->directives) : where_ours_is(m_disk, m_paths);
+    if (!look && m_directory.empty())
+      return std::unexpected(look.error());
     if (m_directory.empty())
       return fail(Code::not_found,
           "nginx.conf includes none of http.d/*.conf, conf.d/*.conf, sites-enabled/* in its http block: set "
           "nginx.dir in chillboxd.toml to the one that it does include");
-    if (directives) {
-      m_first_look = std::make_shared<std::vector<Directive>>(std::move(*directives));
-      m_first_at = m_clock.mono();
-    }
+    if (look)
+      remember(std::move(look->directives));
     return m_directory;
   }
   if (!m_disk.exists(m_host.nginx_dir))

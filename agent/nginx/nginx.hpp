@@ -30,6 +30,7 @@
 namespace chillbox::nginx {
 
 struct Directive; // scan.hpp
+struct Look;      // kept_look.hpp
 
 // Does this kernel have IPv6? NGINX refuses a whole configuration that listens where it cannot.
 bool has_ipv6();
@@ -183,6 +184,9 @@ public:
   // The directory NGINX includes sites from: configured, or found in `nginx -T`. not_found says
   // what to set.
   Result<std::string> directory();
+  // When the configuration that is on the disk passed its test, Unix ms: now, or at most an hour
+  // ago if nothing of it changed since. invalid: it does not, with NGINX's own line.
+  Result<int64_t> tested();
   Result<gid_t> group(); // of NGINX: configured, else nginx, else www-data
   Result<std::string> installed(const SiteName& site); // "" : none
   // `nginx -t` with `text` in place of the site's file ("" : without it), contained: it writes to
@@ -234,7 +238,10 @@ public:
   Result<bool> ends_old_workers();
 
 private:
-  Result<std::vector<Directive>> loaded(); // what `nginx -T` shows
+  Result<std::string> printed();           // what `nginx -T` prints
+  Result<std::vector<Directive>> loaded(); // what is asked of it
+  Result<Look> look(os::Millis oldest);
+  void remember(std::vector<Directive> directives); // with m_directory_mutex
   Result<std::vector<Directive>> loaded_once();
   Result<os::Exit> try_candidate(const std::string& file, const std::string& text);
   Result<void> mark_host();

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -30,20 +31,29 @@ constexpr std::array<std::string_view, 13> k_asked{"include", "listen", "server_
     "worker_shutdown_timeout", "access_log", "error_log", "pid", "lock_file", "_temp_path",
     "_cache_path"};
 
-bool is_asked(const std::string& name) {
+using Words = std::vector<std::string>;
+
+bool is_asked(const Words& words) {
+  const auto& name = words[0];
   return std::ranges::any_of(k_asked, [&](std::string_view asked) {
     return asked.starts_with('_') ? name.ends_with(asked) : name == asked;
   });
 }
 
-bool is_any(const std::string&) {
+bool is_any(const Words&) {
   return true;
+}
+
+// It may name a file that NGINX reads for its test.
+bool may_name_file(std::string_view word) {
+  return word.find_first_of("/.") != std::string_view::npos &&
+      word.find('$') == std::string_view::npos;
 }
 
 class Scanner {
 public:
-  Scanner(std::string_view text, bool (*wanted)(const std::string& name))
-      : m_text(text), m_wanted(wanted) {}
+  Scanner(std::string_view text, std::function<bool(const Words&)> wanted)
+      : m_text(text), m_wanted(std::move(wanted)) {}
 
   std::vector<Directive> all() {
     while (m_at < m_text.size())
@@ -117,7 +127,7 @@ private:
     end_word();
     if (opens)
       m_blocks.push_back(m_words.empty() ? std::string() : m_words[0]);
-    if (!m_words.empty() && m_wanted(m_words[0]))
+    if (!m_words.empty() && m_wanted(m_words))
       m_out.push_back({m_file, m_block, std::move(m_words)});
     m_words.clear();
     if (opens)
@@ -133,7 +143,7 @@ private:
   }
 
   std::string_view m_text;
-  bool (*m_wanted)(const std::string& name);
+  std::function<bool(const Words&)> m_wanted;
   size_t m_at = 0;
   std::string m_file, m_word, m_block; // the last: m_blocks, joined
   std::vector<std::string> m_words, m_blocks;
@@ -162,6 +172,20 @@ std::vector<Directive> scan(std::string_view printed) {
 
 std::vector<Directive> scan_host(std::string_view printed) {
   return Scanner(printed, is_asked).all();
+}
+
+Printed scan_printed(std::string_view printed) {
+  Printed out;
+  out.directives = Scanner(printed, [&](const Words& words) {
+    for (size_t i = 1; i < words.size(); ++i)
+      if (may_name_file(words[i]))
+        out.named.insert(words[i]);
+    return is_asked(words);
+  }).all();
+  for (const auto line : split(printed, '\n'))
+    if (line.starts_with(k_file_mark) && line.ends_with(':'))
+      out.files.emplace_back(line.substr(k_file_mark.size(), line.size() - k_file_mark.size() - 1));
+  return out;
 }
 
 std::string include_directory(const std::vector<Directive>& directives) {

@@ -3,6 +3,7 @@
 // room only.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,14 @@ std::vector<Directive> scan(std::string_view printed);
 // Of these only what somebody asks for of the whole host (k_asked): of each site it prints some
 // three hundred.
 std::vector<Directive> scan_host(std::string_view printed);
+// The same, and of all that NGINX printed: the files that it read, the main one first, and the
+// words that may name another one.
+struct Printed {
+  std::vector<Directive> directives;
+  std::vector<std::string> files;
+  std::set<std::string> named;
+};
+Printed scan_printed(std::string_view printed);
 
 // Where files for `http` are included from: the first of the known directories that nginx.conf
 // includes *.conf or everything of, inside its http block (Alpine includes conf.d outside of it).

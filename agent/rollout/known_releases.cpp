@@ -3,39 +3,17 @@
 #include "base/text.hpp"
 #include "rollout/ports.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <utility>
 
 namespace chillbox::rollout {
-namespace {
-
-constexpr int64_t k_second_ns = 1'000'000'000;
-
-} // namespace
-
-KnownReleases::Stamp KnownReleases::Stamp::of(const std::string& path) {
-  struct stat st{};
-  if (::stat(path.c_str(), &st) != 0)
-    return {};
-  return {st.st_dev, st.st_ino, static_cast<uint64_t>(st.st_size),
-      st.st_ctim.tv_sec * k_second_ns + st.st_ctim.tv_nsec,
-      st.st_mtim.tv_sec * k_second_ns + st.st_mtim.tv_nsec};
-}
-
 bool KnownReleases::File::is_same(Seen& seen) const {
   if (!shared)
-    return Stamp::of(path) == stamp;
+    return os::FileStamp::of(path) == stamp;
   auto found = seen.files.find(path);
   if (found == seen.files.end())
-    found = seen.files.emplace(path, Stamp::of(path)).first;
+    found = seen.files.emplace(path, os::FileStamp::of(path)).first;
   return found->second == stamp;
-}
-
-// A file that was changed a moment ago may change again without another time.
-bool KnownReleases::File::is_settled(int64_t now_ns) const {
-  return stamp.changed_ns < now_ns - k_second_ns;
 }
 
 // What load() reads, or would if it existed (service_kind.cpp, users.cpp).
@@ -43,7 +21,7 @@ std::vector<KnownReleases::File> KnownReleases::files_of(
     const HostContext& host, const LoadedRelease& release) {
   std::vector<File> files;
   const auto add = [&](std::string path, bool shared = true) {
-    const Stamp stamp = Stamp::of(path);
+    const os::FileStamp stamp = os::FileStamp::of(path);
     files.push_back({std::move(path), stamp, shared});
   };
   add(cat(release.dir(host.paths), "/", release.row.site.str(), ".site.json"), false);
@@ -95,7 +73,7 @@ Result<std::shared_ptr<const LoadedRelease>> KnownReleases::load(
   const int64_t now = os::real_clock().wall_ms() * 1'000'000;
   const std::scoped_lock lock(m_mutex);
   Known& kept = m_known[site.site.str()];
-  const auto is_settled = [&](const File& file) { return file.is_settled(now); };
+  const auto is_settled = [&](const File& file) { return file.stamp.is_settled(now); };
   if (kept.row == known.row && std::ranges::all_of(known.files, is_settled)) {
     kept.files = std::move(known.files);
     kept.release = known.release;

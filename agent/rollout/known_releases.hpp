@@ -2,6 +2,7 @@
 // and again. A job reads what it acts on each time.
 #pragma once
 
+#include "os/file_stamp.hpp"
 #include "os/port.hpp"
 #include "rollout/loaded_release.hpp"
 
@@ -18,16 +19,9 @@ namespace chillbox::rollout {
 
 class KnownReleases {
 public:
-  // All zero: the file does not exist.
-  struct Stamp {
-    uint64_t device = 0, inode = 0, size = 0;
-    int64_t changed_ns = 0, written_ns = 0;
-    bool operator==(const Stamp&) const = default;
-    static Stamp of(const std::string& path);
-  };
   // What one look at all sites needs once.
   struct Seen {
-    std::map<std::string, Stamp> files; // that they share
+    std::map<std::string, os::FileStamp> files; // that they share
     std::optional<os::Listeners> listeners;
   };
   // The row of what is live, without its NGINX text, as long as the store has it so; nullptr:
@@ -46,10 +40,9 @@ public:
 private:
   struct File {
     std::string path;
-    Stamp stamp;
+    os::FileStamp stamp;
     bool shared = true; // by sites
     bool is_same(Seen& seen) const;
-    bool is_settled(int64_t now_ns) const;
   };
   struct Known {
     std::string live, ports; // of the site's row

@@ -33,7 +33,11 @@ struct Doctor {
   std::optional<uint64_t> clock = {};         // the caller's clock in Unix seconds
   std::vector<Finding> findings = {};
   std::unique_ptr<nginx::Nginx> nginx = nullptr; // none is installed, or a test runs
-  std::future<Result<std::string>> nginx_directory = {};
+  struct NginxLook {
+    std::string directory;
+    int64_t unchanged_ms = 0; // since this time, when it was tested; 0: it was tested now
+  };
+  std::future<Result<NginxLook>> nginx_look = {};
 
   void ok(std::string what, std::string text) {
     findings.push_back({Health::ok, std::move(what), std::move(text), ""});
@@ -46,8 +50,8 @@ struct Doctor {
   }
 };
 
-// NGINX tests and prints all of its configuration, while the daemon looks at its sites. After the
-// configuration was read.
+// NGINX tests and prints all of its configuration, while the daemon looks at its sites, unless
+// nothing of it changed since it was tested. After the configuration was read.
 void ask_nginx(Doctor& d);
 void examine_host(
     Doctor& d); // users, directories, memory, cgroups, OpenRC, NGINX, clock, disks, Python

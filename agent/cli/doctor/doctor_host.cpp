@@ -158,18 +158,23 @@ void look_at_old_workers(Doctor& d, nginx::Nginx& nginx) {
 void look_at_nginx(Doctor& d) {
   if (!d.nginx)
     return d.fail("nginx", "not installed", "apk add nginx");
-  const auto directory = d.nginx_directory.get();
-  if (!directory)
-    return d.fail("nginx", directory.error().message, "nginx -t");
-  if (!d.disk.exists(*directory + "/chillbox.conf"))
-    return d.fail("nginx", cat(*directory, "/chillbox.conf does not exist: /v1/ is not served"),
+  const auto look = d.nginx_look.get();
+  if (!look)
+    return d.fail("nginx", look.error().message, "nginx -t");
+  if (!d.disk.exists(look->directory + "/chillbox.conf"))
+    return d.fail("nginx",
+        cat(look->directory, "/chillbox.conf does not exist: /v1/ is not served"),
         "rc-service chillboxd restart writes it");
   const auto answer = os::probe(
       {.port = d.config.http_port, .path = "/healthcheck/", .host = d.config.server_name});
   if (!answer)
     return d.fail("nginx", cat("port ", d.config.http_port, ": ", answer.error().message),
         "rc-service nginx start");
-  d.ok("nginx", cat("includes ", *directory, ", answers on port ", d.config.http_port));
+  d.ok("nginx",
+      cat("includes ", look->directory, ", answers on port ", d.config.http_port,
+          look->unchanged_ms == 0
+              ? ""
+              : cat("; unchanged since it was tested at ", rfc3339(look->unchanged_ms / 1000))));
   look_at_old_workers(d, *d.nginx);
 }
 
@@ -273,8 +278,14 @@ void ask_nginx(Doctor& d) {
     return;
   d.nginx = std::make_unique<nginx::Nginx>(
       d.disk, os::real_runner(), os::real_clock(), d.paths, d.config);
-  d.nginx_directory = std::async(std::launch::async | std::launch::deferred,
-      [&d] { return d.nginx->directory(); }); // asks `nginx -T`, which also tests
+  const int64_t now_ms = os::real_clock().wall_ms();
+  d.nginx_look = std::async(
+      std::launch::async | std::launch::deferred, [&d, now_ms]() -> Result<Doctor::NginxLook> {
+        // It may not read all of it for others.
+        const int64_t at_ms = ::geteuid() == 0 ? TRY(d.nginx->tested()) : now_ms;
+        const std::string directory = TRY(d.nginx->directory());
+        return Doctor::NginxLook{directory, at_ms < now_ms ? at_ms : 0};
+      });
 }
 
 void examine_host(Doctor& d) {
