@@ -129,13 +129,22 @@ std::string event_text(const Json& event) {
   return dump({{"event", event}});
 }
 
-std::string result_text(std::string_view verb, Json result) {
-  if (!result.is_object())
-    result = Json::object();
-  result["schema"] = cat("chillbox.", verb, ".v", 1);
-  Json answer = Json::object();
-  answer["result"] = std::move(result); // never a copy: it may be of all sites
-  return dump(answer);
+namespace {
+
+constexpr std::string_view k_result_head = "{\"result\":{", k_result_tail = "}}";
+
+// Of a frame as result_text() writes it: the result as it came, since who asked reads it anyway.
+// "": of another frame.
+std::string_view plain_result(std::string_view frame) {
+  const bool is = frame.starts_with(k_result_head) && frame.ends_with(k_result_tail);
+  return is ? frame.substr(k_result_head.size() - 1, frame.size() - k_result_head.size())
+            : std::string_view();
+}
+
+} // namespace
+
+std::string result_text(std::string_view answer) {
+  return cat("{\"result\":", answer, "}");
 }
 
 std::string error_text(const Error& error) {
@@ -173,6 +182,8 @@ Result<std::string> call(int fd, std::string_view verb, const Arguments& args,
           Code::unreachable, "chillboxd closed the connection without an answer: see its log");
     if (!text)
       return std::unexpected(std::move(text).error());
+    if (const auto result = plain_result(*text); !result.empty())
+      return std::string(result);
     const Json frame = TRY_IN("answer of chillboxd", parse_json(*text, k_max_control_answer));
     if (!frame.is_object())
       return fail(Code::corrupt, "answer of chillboxd: not an object");

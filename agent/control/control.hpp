@@ -51,7 +51,7 @@ struct Request {
 Result<Request> parse_request(std::string_view text);
 std::string request_text(std::string_view verb, const Arguments& args);
 std::string event_text(const Json& event);
-std::string result_text(std::string_view verb, Json result); // adds "schema"
+std::string result_text(std::string_view answer); // answer_text(), an object
 std::string error_text(const Error& error);
 
 // The client's side of one exchange: sends, calls on_event for each event, returns the result

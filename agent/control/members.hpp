@@ -23,6 +23,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <limits>
@@ -87,6 +89,28 @@ template <class T, class F> void each_member(F&& visit) {
   std::apply([&](const auto&... members) { (visit(members), ...); }, all.members);
 }
 
+// As a tree would have them, which begins with the least name.
+template <class T> constexpr auto order_of_members() {
+  constexpr auto all = table(static_cast<const T*>(nullptr));
+  constexpr size_t k_size = std::tuple_size_v<decltype(all.members)>;
+  const auto names = std::apply(
+      [](const auto&... members) {
+        return std::array<std::string_view, k_size>{std::string_view(members.name)...};
+      },
+      all.members);
+  std::array<size_t, k_size> order{};
+  for (size_t i = 0; i < k_size; ++i)
+    order[i] = i;
+  std::ranges::sort(order, {}, [&](size_t i) { return names[i]; });
+  return order;
+}
+template <class T, class F> void each_member_in_order(F&& visit) {
+  constexpr auto all = table(static_cast<const T*>(nullptr));
+  constexpr auto order = order_of_members<T>();
+  [&]<size_t... I>(std::index_sequence<I...>) { (visit(std::get<order[I]>(all.members)), ...); }(
+      std::make_index_sequence<order.size()>{});
+}
+
 inline std::string_view text_of(Code code) {
   return code_name(code);
 }
@@ -132,6 +156,71 @@ template <class T> Json to_json(const T& value) {
 template <class T> Result<T> from_json(const Json& json);
 
 namespace detail {
+
+void write_string(std::string& out, std::string_view text); // messages.cpp
+
+template <class T> void write(std::string& out, const T& value);
+
+// schema: of an answer, "" for others.
+template <class T>
+void write_message(std::string& out, const T& value, const std::string& schema = {}) {
+  const size_t begin = out.size();
+  const auto begin_member = [&](std::string_view name) {
+    out += out.size() == begin ? "{\"" : ",\"";
+    out.append(name).append("\":");
+  };
+  const auto write_schema = [&] {
+    begin_member("schema");
+    write_string(out, schema);
+  };
+  bool schema_is_due = !schema.empty();
+  each_member_in_order<T>([&](const auto& member) {
+    const auto& of = value.*member.at;
+    if constexpr (may_be_absent<std::remove_cvref_t<decltype(of)>>)
+      if (!of && member.without == WithoutValue::absent)
+        return;
+    if (schema_is_due && std::string_view("schema") < member.name) {
+      write_schema();
+      schema_is_due = false;
+    }
+    begin_member(member.name);
+    write(out, of);
+  });
+  if (schema_is_due)
+    write_schema();
+  out += out.size() == begin ? "{}" : "}";
+}
+
+// The text of to_json(value) without the tree, which takes ten times its bytes.
+template <class T> void write(std::string& out, const T& value) {
+  if constexpr (Message<T>) {
+    write_message(out, value);
+  } else if constexpr (is_vector<T>) {
+    char before = '[';
+    for (const auto& element : value) {
+      out += std::exchange(before, ',');
+      write(out, element);
+    }
+    out += before == '[' ? "[]" : "]";
+  } else if constexpr (is_optional_name<T>) {
+    write_string(out, value ? text_of(*value) : std::string_view());
+  } else if constexpr (is_optional<T>) {
+    if (value)
+      write(out, *value);
+    else
+      out += "null";
+  } else if constexpr (std::is_enum_v<T>) {
+    write_string(out, text_of(value));
+  } else if constexpr (std::same_as<T, SiteName>) {
+    write_string(out, value.str());
+  } else if constexpr (std::same_as<T, bool>) {
+    out += value ? "true" : "false";
+  } else if constexpr (std::integral<T>) {
+    out += std::to_string(value);
+  } else {
+    write_string(out, value);
+  }
+}
 
 // Whether a value of this type can be read from it.
 template <class T> bool fits(const Json& json) {
@@ -230,13 +319,15 @@ template <class T> Result<T> from_json(const Json& json) {
 }
 
 template <class T> std::string to_text(const T& message) {
-  return dump(to_json(message));
+  std::string text;
+  detail::write_message(text, message);
+  return text;
 }
 
 template <class T> std::string answer_text(std::string_view verb, const T& message) {
-  Json json = to_json(message);
-  json["schema"] = cat("chillbox.", verb, ".v1");
-  return dump(json);
+  std::string text;
+  detail::write_message(text, message, cat("chillbox.", verb, ".v1"));
+  return text;
 }
 
 template <class T> Result<T> read_answer(std::string_view text) {

@@ -23,6 +23,16 @@
 #include "control/webhook_table.hpp"
 
 namespace chillbox::control {
+
+void detail::write_string(std::string& out, std::string_view text) {
+  const bool is_plain = std::ranges::all_of(
+      text, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+  if (is_plain)
+    out.append("\"").append(text).append("\"");
+  else
+    out += dump(Json(text));
+}
+
 // A row is "name in JSON, member, what it is". What has no row stays in its process.
 
 constexpr auto table(const Arguments*) {

@@ -23,6 +23,7 @@ using control::Json;
 namespace {
 
 constexpr std::chrono::milliseconds k_first_frame{10'000};
+constexpr os::Millis k_quiet{1'000};
 constexpr os::Millis k_last_words{2'000}; // at the end: for followers to hear of it
 
 const ControlVerb* find_verb(std::string_view name) {
@@ -142,11 +143,9 @@ void ControlServer::converse(Visit& visit) {
   const auto text = control::read_frame(visit.fd.get(), k_first_frame);
   if (!text)
     return;
-  std::string verb = "?";
-  auto result = guarded("a control verb", [&] { return dispatch(visit, *text, verb); });
-  (void)control::write_result(visit.fd.get(),
-      result ? control::result_text(verb, std::move(*result))
-             : control::error_text(result.error()));
+  const auto result = guarded("a control verb", [&] { return dispatch(visit, *text); });
+  (void)control::write_result(
+      visit.fd.get(), result ? control::result_text(*result) : control::error_text(result.error()));
 }
 
 void ControlServer::leave(Visit& visit) {
@@ -156,6 +155,20 @@ void ControlServer::leave(Visit& visit) {
   }
   visit.fd.reset();
   m_state.limits.leave(visit.uid, visit.follows);
+  m_trim_at = (m_state.host.clock.mono() + k_quiet).count();
+}
+
+std::optional<os::Millis> ControlServer::trim_due() const {
+  const int64_t at = m_trim_at;
+  return at == 0 ? std::nullopt : std::optional(os::Millis{at});
+}
+
+// While a job runs its end does it.
+void ControlServer::trim_if_due() {
+  const auto due = trim_due();
+  if (!due || m_state.host.clock.mono() < *due)
+    return;
+  m_trim_at = 0;
   if (m_state.engine.running() == 0)
     os::trim_memory();
 }
@@ -274,29 +287,31 @@ Result<void> ControlServer::check_right(const Call& call, const ControlVerb& ver
   return {};
 }
 
-Result<Json> ControlServer::dispatch(Visit& visit, const std::string& text, std::string& verb) {
+Result<std::string> ControlServer::dispatch(Visit& visit, const std::string& text) {
   const auto peer = TRY(os::peer_of(visit.fd.get()));
   if (visit.door == Door::operators) // before anything is said of what was asked
     TRY(admit_operator(peer, cat("uid:", peer.uid, " ", peer.name())));
   auto request = TRY(control::parse_request(text));
-  verb = request.verb;
-  const Call call = TRY(admit(visit, std::move(request.args)));
-  const ControlVerb* row = find_verb(verb);
+  Call call = TRY(admit(visit, std::move(request.args)));
+  call.verb = std::move(request.verb);
+  const ControlVerb* row = find_verb(call.verb);
   if (row == nullptr)
-    return fail(Code::invalid, cat("request: no verb '", printable(verb, 60), "'"));
+    return fail(Code::invalid, cat("request: no verb '", printable(call.verb, 60), "'"));
   TRY(check_right(call, *row));
   auto result = row->run(call);
   if (row->audited)
-    record(call, verb, result);
+    record(call, result);
   return result;
 }
 
-void ControlServer::record(const Call& call, const std::string& verb, const Result<Json>& result) {
+void ControlServer::record(const Call& call, const Result<std::string>& result) {
   auto& store = m_state.host.store;
+  const Json answer = control::parse_json(result.value_or("{}"), control::k_max_control_answer)
+                          .value_or(Json::object());
   const auto answered = [&](std::string_view member) {
-    return result ? control::string_or(*result, member, "") : "";
+    return control::string_or(answer, member, "");
   };
-  const Json run = result && result->contains("run") ? (*result)["run"] : Json::object();
+  const Json run = answer.contains("run") ? answer["run"] : Json::object();
   std::string site = call.args.site.value_or(answered("site"));
   if (site.empty())
     site = control::string_or(run, "site", "");
@@ -306,7 +321,7 @@ void ControlServer::record(const Call& call, const std::string& verb, const Resu
   std::string text = result ? call.args.why.value_or(answered("to")) : result.error().message;
   if (text.empty())
     text = control::string_or(run, "line", "");
-  (void)store.audit({0, m_state.host.clock.wall_ms(), call.actor, verb, site,
+  (void)store.audit({0, m_state.host.clock.wall_ms(), call.actor, call.verb, site,
       cat(asked, asked.empty() || text.empty() ? "" : ": ", text),
       std::string(result ? "ok" : code_name(result.error().code))});
 }

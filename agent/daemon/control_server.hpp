@@ -14,8 +14,11 @@
 #include "daemon/control_verbs.hpp"
 #include "os/socket.hpp"
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -36,6 +39,10 @@ public:
   void hang_up();                     // connections are cut: no verb waits for its caller any more
   void not_upgraded(std::string why); // ping reports it
   bool idle();                        // no connection is open; its end is notified
+  // What verbs needed is given back a quiet second after the last of them: the next one may need it
+  // again.
+  std::optional<os::Millis> trim_due() const;
+  void trim_if_due();
   // An operator sealed the host since this was last asked.
   bool locked() { return m_state.locked.exchange(false); }
 
@@ -48,10 +55,11 @@ private:
   void hang_up_person(const std::string& name, int but);
   void converse(Visit& visit);
   void leave(Visit& visit);
-  void record(const Call& call, const std::string& verb, const Result<control::Json>& result);
-  Result<control::Json> dispatch(Visit& visit, const std::string& text, std::string& verb);
+  void record(const Call& call, const Result<std::string>& result);
+  Result<std::string> dispatch(Visit& visit, const std::string& text);
 
   ControlState m_state;
+  std::atomic<int64_t> m_trim_at{0}; // of the clock, ms; 0: there is nothing to give back
   std::mutex m_recording;
   std::map<uid_t, os::Millis> m_refused;                       // users, and when that was recorded
   std::mutex m_mutex;                                          // of m_open

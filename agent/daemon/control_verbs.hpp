@@ -128,6 +128,7 @@ struct Call {
   std::string actor; // "uid:0 root", "person:kim"
   control::Arguments args;
   std::optional<control::Person> person = {}; // nullopt: an operator
+  std::string verb = {};
 
   rollout::HostContext& host() const { return state.host; }
   int fd() const { return visit.fd.get(); }
@@ -139,15 +140,15 @@ enum class Reach { named_site, filtered };
 
 struct ControlVerb {
   std::string_view name;
-  Result<control::Json> (*run)(const Call&);
-  bool audited = false; // jobs write their own entry when they end
+  Result<std::string> (*run)(const Call&); // control::answer_text()
+  bool audited = false;                    // jobs write their own entry when they end
   // What a person needs to be for it; nullopt: it is for operators alone.
   std::optional<control::Role> people = {};
   Reach reach = Reach::named_site;
 };
 // A function that returns a message, as a verb.
-template <auto function> Result<control::Json> answer(const Call& call) {
-  return control::to_json(TRY(function(call)));
+template <auto function> Result<std::string> answer(const Call& call) {
+  return control::answer_text(call.verb, TRY(function(call)));
 }
 
 std::span<const ControlVerb> query_verbs(); // control_query.cpp: what they only show

@@ -359,7 +359,8 @@ int Monitor::timeout() {
   const os::Millis now = m_host.clock.mono();
   os::Millis wait = m_poll_wait;
   for (const auto& deadline : {m_drain_until, m_drain_until ? std::nullopt : m_hang_up,
-           m_leaving ? std::nullopt : m_edge.due(), m_engine.next_deadline(), m_status_pages.due()})
+           m_leaving ? std::nullopt : m_edge.due(), m_engine.next_deadline(), m_status_pages.due(),
+           m_control_server.trim_due()})
     if (deadline)
       wait = sooner(wait, std::max(os::Millis{0}, *deadline - now));
   return static_cast<int>(std::min<int64_t>(wait.count(), 3'600'000));
@@ -425,6 +426,7 @@ std::optional<Monitor::End> Monitor::turn() {
     m_notifier.refresh();
   });
   handle(true, "status pages", [this] { m_status_pages.look_if_due(); });
+  handle(true, "memory", [this] { m_control_server.trim_if_due(); });
   handle(came(7), "logs", [this] { m_logs.written(); });
   handle(true, "what is waited for",
       [this] { m_poll_wait = sooner(m_intake->answer_waiting(), m_logs.look_if_due()); });

@@ -13,6 +13,11 @@
 namespace chillbox::os {
 namespace {
 
+// What is as large as this goes back to the kernel when it is free. It is glibc's own limit as long
+// as nothing larger was freed; then it would rise, and a text of a megabyte leave a hole in the
+// heap.
+[[maybe_unused]] constexpr int k_large = 128 * 1024;
+
 // Only what is never written: the linker's own changes are in the writable parts, and would be
 // lost.
 int forget_object(dl_phdr_info* object, size_t, void*) {
@@ -42,6 +47,7 @@ void trim_memory() {
 void keep_one_heap() {
 #ifdef __GLIBC__
   ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_MMAP_THRESHOLD, k_large);
 #endif
 }
 

@@ -123,7 +123,7 @@ TEST_CASE("[fault-403] an answer may be larger than a request, and one that is t
     std::thread daemon([&, size] {
       (void)read_frame(pair.far.get(), 10s);
       (void)write_result(
-          pair.far.get(), result_text("releases", {{"text", std::string(size, 'x')}}));
+          pair.far.get(), result_text(cat("{\"text\":\"", std::string(size, 'x'), "\"}")));
     });
     auto result = call(pair.near.get(), "releases", {}, nullptr, {}, 20s);
     daemon.join();
@@ -176,7 +176,8 @@ TEST_CASE("call gives each event to the caller and returns the result with its s
     passphrase = read_secret_frame(pair.far.get(), 5s).value().text();
     CHECK(write_frame(pair.far.get(), event_text({{"step", 1}})));
     CHECK(write_frame(pair.far.get(), event_text({{"step", 2}})));
-    CHECK(write_frame(pair.far.get(), result_text("unlock", {{"recipient", "age1x"}})));
+    CHECK(write_frame(
+        pair.far.get(), result_text(R"({"recipient":"age1x","schema":"chillbox.unlock.v1"})")));
   });
   std::vector<int> steps;
   const SecretBytes word = secret("opensesame");
@@ -187,6 +188,16 @@ TEST_CASE("call gives each event to the caller and returns the result with its s
   CHECK(steps == std::vector<int>{1, 2});
   CHECK(verb == "unlock");
   CHECK(passphrase == "opensesame");
+}
+
+TEST_CASE("a result is returned as it came, however another daemon writes its frame") {
+  for (const char* frame :
+      {R"({"result":{"b":1,"a":{"c":[2]}}})", R"( {"result": {"b":1,"a":{"c":[2]}} })"}) {
+    Pair pair;
+    CHECK(write_frame(pair.far.get(), frame));
+    const auto result = call(pair.near.get(), "status", {}, nullptr, nullptr, 1s);
+    CHECK(parse_json(result.value(), 1000).value() == Json({{"a", {{"c", {2}}}}, {"b", 1}}));
+  }
 }
 
 TEST_CASE("call returns the daemon's error with its code and message") {

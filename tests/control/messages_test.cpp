@@ -23,9 +23,13 @@ Job sample_job() {
   return job;
 }
 
-// Through JSON and back, the same JSON once more.
+// Through JSON and back, the same JSON once more; and its text is that of the tree.
 template <class T> void check_round_trip(const T& message) {
-  const Json json = to_json(message);
+  Json json = to_json(message);
+  CHECK(to_text(message) == dump(json));
+  Json answer = json;
+  answer["schema"] = "chillbox.a.v1";
+  CHECK(answer_text("a", message) == dump(answer));
   const auto read = from_json<T>(json);
   REQUIRE(read);
   CHECK(to_json(*read) == json);
@@ -74,6 +78,19 @@ TEST_CASE("what is written is read again") {
   check_round_trip(CertificateList{.certificates = {certificate}});
   check_round_trip(CertificateRenewal{.certificate = certificate, .staging = true});
   check_round_trip(AcmeAccount{.ca = "https://ca.example/dir", .contact = {"mailto:a@b.example"}});
+}
+
+TEST_CASE("any text in a message is written as a tree has it") {
+  for (const char* text :
+      {"", "plain ~", "\"quoted\"", "back\\slash", "line\nand\ttab", "\x01\x1f\x7f",
+          "Gr\xc3\xbc\xc3\x9f"
+          "e",
+          "cut \xc3", "\xff\xfe"}) {
+    const ErrorAnswer error{{.code = Code::sealed, .message = text, .data = {}}};
+    CHECK(to_text(error) == dump(to_json(error)));
+  }
+  check_round_trip(SiteList{});
+  check_round_trip(SiteList{.sites = {SiteStatus{.site = "blog", .down = "a \"page\"\n"}}});
 }
 
 TEST_CASE("an optional member is left out, or null where it always was") {

@@ -47,6 +47,22 @@ TEST_CASE("ping says which daemon this is, and each result its schema") {
   CHECK(json["pid"] == ::getpid());
 }
 
+TEST_CASE("what verbs needed is given back once, a quiet second after the last of them") {
+  ControlHost host;
+  CHECK_FALSE(host.op->trim_due());
+  for (int verb = 0; verb < 2; ++verb) {
+    CHECK(host.call("ping").code() == "ok");
+    REQUIRE(eventually([&] { return host.op->idle(); }));
+    CHECK(host.op->trim_due() == host.clock.mono() + os::Millis{1'000});
+    host.op->trim_if_due();
+    CHECK(host.op->trim_due());
+    host.clock.sleep(os::Millis{500});
+  }
+  host.clock.sleep(os::Millis{500});
+  host.op->trim_if_due();
+  CHECK_FALSE(host.op->trim_due());
+}
+
 TEST_CASE("status shows the host and its sites") {
   ServingHost host;
   host.op->warn("the vault ended unexpectedly");
