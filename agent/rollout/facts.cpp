@@ -177,7 +177,7 @@ Result<Shared> shared_by_sites(HostContext& host, KnownReleases& known) {
   Shared shared(known);
   for (auto& hold : TRY(host.store.holds()))
     shared.holds.emplace(hold.site.str(), std::move(hold));
-  for (auto& total : TRY(store::read_totals(host.paths.database())))
+  for (auto& total : TRY(store::read_totals(host.store)))
     shared.totals[total.site].push_back(std::move(total));
   return shared;
 }

@@ -89,7 +89,7 @@ TEST_CASE("[fault-709] what ended of a site is counted for as long as the site i
   const Scratch scratch;
   Store store = scratch.open();
   must(store.skip_cron_run(skip_of("a", 100, "sealed"))); // no such site: a stranger may name many
-  CHECK(must(read_totals(scratch.file())).empty());
+  CHECK(must(read_totals(store)).empty());
   must(store.put_site({.site = site(), .live = {}, .previous_good = {}, .ports = {}}));
   const auto end_run = [&](CronState state, int64_t ms) {
     auto run = run_of("a", 1'000);
@@ -111,7 +111,7 @@ TEST_CASE("[fault-709] what ended of a site is counted for as long as the site i
   job.finished_ms = 350;
   must(store.finish_job(job, "over"));
   const auto find = [&](std::string_view what, std::string_view kind, std::string_view result) {
-    for (const auto& total : must(read_totals(scratch.file())))
+    for (const auto& total : must(read_totals(store)))
       if (total.site == "blog" && total.what == what && total.kind == kind &&
           total.result == result)
         return std::pair(total.number, total.ms);
@@ -123,5 +123,5 @@ TEST_CASE("[fault-709] what ended of a site is counted for as long as the site i
   CHECK(find("run", "cron", "skipped") == std::pair<uint64_t, uint64_t>(2, 0));
   CHECK(find("job", "deploy", "rolled_back") == std::pair<uint64_t, uint64_t>(1, 250));
   must(store.delete_site(site()));
-  CHECK(must(read_totals(scratch.file())).empty());
+  CHECK(must(read_totals(store)).empty());
 }
