@@ -52,6 +52,7 @@ set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.ex
     [[ "$output" == *": ~ api/api.cfg:WHISPER" ]]
     run -0 laptop chillboxctl secrets push -H root@web1.example
     in_box grep -q staged /run/chillbox/secrets/hello/api/api.cfg
+    [ -z "$(find "$LAPTOP_HOME/cache" -name '*.secrets.*')" ] # what was sent has no name there
 }
 
 @test "a host that does not take the key, or is not there, leaves what was saved, and says how to send it" {

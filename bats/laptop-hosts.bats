@@ -74,6 +74,22 @@ status_of() { # SEALED
     [ ! -e ssh.log ]
 }
 
+@test "[fault-983] hosts keeps what a person wrote into a record, and does not bring back one that was removed meanwhile" {
+    known one
+    printf '# in the cellar\nssh = "root@one"\nnote = "two disks"\n' >config/chillbox/hosts/one.toml
+    host one "$(status_of false)"
+    run -0 chillboxctl hosts
+    run -0 head -n 3 config/chillbox/hosts/one.toml
+    [ "$output" = $'# in the cellar\nssh = "root@one"\nnote = "two disks"' ]
+    grep -q '^version = "0.1.0"' config/chillbox/hosts/one.toml
+    # while the host is asked
+    # shellcheck disable=SC2016 # a script
+    sed -i 's,^CHILLBOX_SOCKET,chillboxctl hosts remove one >\&2; &,' bin/ssh
+    run -0 --separate-stderr chillboxctl hosts
+    [ ! -e config/chillbox/hosts/one.toml ]
+    [[ "$output" != *"root@one"* ]]
+}
+
 @test "whoami: without a key it says how to get one; with one it shows it, and what it may where" {
     run -3 chillboxctl whoami
     [[ "$output" == *"you have no key yet"* ]]

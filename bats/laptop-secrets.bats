@@ -216,3 +216,118 @@ S
     run -0 --separate-stderr chillboxctl secrets diff --json -H root@web1.example
     [ "$(jq -r '.schema, .host, .sent, .differs[0]' <<<"$output" | paste -sd' ')" = 'chillbox.secrets-diff.v1 root@web1.example false + web/web.env:DB_URL' ]
 }
+
+# editor SCRIPT: what the editor does with "$1"; "$2" is how often it was started, from 1
+editor() {
+    # shellcheck disable=SC2016 # for the editor
+    printf '#!/bin/sh\necho >>../runs; set -- "$1" "$(wc -l <../runs)"\n%s\n' "$1" >../editor
+    chmod +x ../editor
+    rm -f ../runs
+    export VISUAL=$PWD/../editor
+}
+in_memory() { ls -d /dev/shm/chillbox-edit-*-* "$XDG_RUNTIME_DIR"/chillbox-edit-* 2>/dev/null; }
+
+@test "[fault-980] secrets that could not be read again are refused before they are written, and an edit of too much before it begins" {
+    head -c 780000 /dev/urandom | base64 -w 0 >../large
+    n=1
+    while chillboxctl secrets import ../large --as web/s$n.pem --stage >../said 2>&1; do
+        n=$((n + 1))
+        [ $n -lt 20 ]
+    done
+    grep -q 'hello.age would have [0-9]* bytes, more than the limit of 16777216: nothing was changed' ../said
+    [ "$(stat -c %s secrets/hello.age)" -le 16777216 ]
+    run -0 chillboxctl secrets list
+    [[ "$output" == *web/s$((n - 1)).pem* && "$output" != *web/s$n.pem* ]]
+    run -0 chillboxctl secrets unset web/s1.pem web/s1.pem --stage # there is a way to make room
+    [[ "$output" == *"removed: web/s1.pem"* ]]
+    run -0 chillboxctl secrets import ../large --as web/s$n.pem --stage
+    rm secrets/hello.age
+    for key in ONE TWO; do head -c 450000 /dev/urandom | base64 -w 0 | chillboxctl secrets set $key --stage; done
+    VISUAL=false run -1 at -- secrets edit web/web.env --stage
+    [[ "$output" == *"web.env has 12"*" bytes, more than the limit of an edit, 1048576: set its keys one by one"* ]]
+}
+
+@test "[fault-981] secrets that are set at the same time are all there" {
+    set_from x FIRST
+    pids=()
+    for i in 1 2 3 4 5 6; do
+        set_from "$i" "web/web.env:KEY_NUMBER_$i" -y 3>&- &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid"; done
+    run -0 chillboxctl secrets list --json
+    [ "$(jq -r '[.secrets[].key] | join(" ")' <<<"$output")" = 'FIRST KEY_NUMBER_1 KEY_NUMBER_2 KEY_NUMBER_3 KEY_NUMBER_4 KEY_NUMBER_5 KEY_NUMBER_6' ]
+}
+
+@test "[fault-981] what another terminal or git pull changes while an editor is open stays; the same value is refused, and what was typed is not lost" {
+    set_from 'old' DB_URL
+    set_from 'one' OTHER
+    editor 'echo two | chillboxctl secrets set OTHER --stage >&2; sed -i s/old/new/ "$1"'
+    run -0 at -- secrets edit web/web.env --stage
+    editor 'grep -q "OTHER=.two" "$1" && grep -q "DB_URL=.new" "$1"'
+    run -0 at -- secrets edit web/web.env --stage
+    [[ "$output" == *unchanged* ]]
+    # the same key: theirs stays, and the text can be edited further
+    editor '[ $2 != 1 ] || echo theirs | chillboxctl secrets set OTHER --stage >&2
+[ $2 != 1 ] || sed -i "s/new/newer/; s/two/mine/" "$1"
+[ $2 != 2 ] || { grep -q mine "$1" && sed -i "s/mine/two/" "$1"; }'
+    run -0 at expect:'web/web.env:OTHER was changed by jo meanwhile, too' expect:'edit it again?' type:y -- secrets edit web/web.env --stage
+    editor 'grep -q "OTHER=.theirs" "$1" && grep -q "DB_URL=.newer" "$1"'
+    run -0 at -- secrets edit web/web.env --stage
+    editor 'echo last | chillboxctl secrets set OTHER --stage >&2; sed -i s/theirs/mine/ "$1"'
+    run -7 at expect:'edit it again?' type:n -- secrets edit web/web.env --stage
+    [ -z "$(in_memory)" ]
+}
+
+@test "[fault-982] a mistake in the editor is shown and mended there: nothing that was typed is lost, and nothing is left" {
+    set_from 'hunter2' DB_URL
+    editor '[ $2 != 1 ] || printf "MORE=hunter5\nno line of a dotenv\n" >>"$1"
+[ $2 != 2 ] || { grep -q hunter5 "$1" && sed -i "/no line/d" "$1"; }'
+    run -0 at expect:'web/web.env: ' expect:'edit it again?' type: -- secrets edit web/web.env --stage
+    [[ "$output" == *"web/web.env: changed"* && "$output" != *hunter5* ]]
+    [ "$(chillboxctl secrets list --json | jq -r '[.secrets[].key] | join(" ")')" = 'DB_URL MORE' ]
+    copy=$(cat secrets/hello.age)
+    editor 'printf "no line of a dotenv\n" >>"$1"'
+    run -1 at expect:'edit it again?' type:n -- secrets edit web/web.env --stage
+    run -130 at expect:'edit it again?' ctrl-c -- secrets edit web/web.env --stage
+    # nor by a no to somebody new
+    (cd .. && person kim .)
+    echo "$(chillboxctl whoami --json >/dev/null; grep -o 'age1[a-z0-9]*' ../kim.pub) # kim" >>secrets/people.txt
+    editor 'sed -i s/hunter5/hunter6/ "$1"'
+    run -1 at expect:'Let them from now on? [y/N]' type:n expect:'edit it again?' type:y \
+        expect:'Let them from now on? [y/N]' type:n expect:'edit it again?' type:n -- secrets edit web/web.env --stage
+    [ "$copy" = "$(cat secrets/hello.age)" ]
+    [ -z "$(in_memory)" ]
+    nowhere hunter6
+}
+
+@test "[fault-985] what a killed edit left in memory is removed by the next one" {
+    set_from 'hunter2' DB_URL
+    # shellcheck disable=SC2016 # its own number
+    gone=$(sh -c 'echo $$')
+    mkdir -m 0700 "/dev/shm/chillbox-edit-$gone-AAAAAA"
+    echo hunter2 >"/dev/shm/chillbox-edit-$gone-AAAAAA/web.env"
+    VISUAL=true run -0 at -- secrets edit web/web.env --stage
+    [ ! -e "/dev/shm/chillbox-edit-$gone-AAAAAA" ]
+}
+
+@test "[fault-986] a secret that is typed is called by its name, and may be as long as a line of a terminal" {
+    run -1 at expect:'DB_URL for web/web.env, not shown: ' type: -- secrets set DB_URL --stage
+    [[ "$output" == *"DB_URL: is empty"* && "$output" != *passphrase* ]]
+    run -0 at expect:'not shown: ' type:"$(head -c 1500 /dev/zero | tr '\0' x)" -- secrets set DB_URL --stage
+    run -1 at expect:'not shown: ' type:"$(head -c 5000 /dev/zero | tr '\0' x)" -- secrets set DB_URL --stage
+    [[ "$output" == *"DB_URL: longer than 4094 bytes: give it on standard input"* ]]
+    head -c 5000 /dev/zero | tr '\0' x | chillboxctl secrets set DB_URL --stage
+}
+
+@test "[fault-987] words with a mistake are refused before a passphrase is asked for" {
+    rm "$XDG_CONFIG_HOME"/chillbox/keys/*
+    for words in 'set A=hunter2' 'set A B' 'set 1A' 'set web:A' 'unset A-B' 'rotate web/.env/x:A' 'import ../none --as web' 'edit web' 'edit web/web.env'; do
+        # shellcheck disable=SC2086 # words
+        run -2 setsid --wait "$CTL" secrets $words --stage </dev/null
+        [[ "$output" != *passphrase* ]]
+    done
+    run -3 setsid --wait "$CTL" secrets import ../none --as web/web.env --stage </dev/null
+    run -2 chillboxctl secrets pack . -s hello --serial 5 --for root@web1
+    [[ "$output" == *"--serial and --for exclude each other"* ]]
+}

@@ -9,9 +9,12 @@
 
 #include <array>
 #include <cerrno>
+#include <thread>
 
 namespace chillbox::os {
 namespace {
+
+constexpr std::chrono::milliseconds k_look_again{20}; // flock has no time limit of its own
 
 std::string holder_of(int fd) {
   std::array<char, 200> text;
@@ -22,15 +25,20 @@ std::string holder_of(int fd) {
 
 } // namespace
 
-Result<LockFile> LockFile::take(const std::string& path, std::string_view what) {
+Result<LockFile> LockFile::take(
+    const std::string& path, std::string_view what, std::chrono::milliseconds patience) {
+  const auto end = std::chrono::steady_clock::now() + patience;
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd)
     return fail_io("lock", path, errno);
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK)
-      return fail(Code::busy, cat(path, " is held by ", holder_of(fd.get())));
-    if (errno != EINTR)
+    if (errno != EINTR && errno != EWOULDBLOCK)
       return fail_io("lock", path, errno);
+    if (errno == EINTR)
+      continue;
+    if (std::chrono::steady_clock::now() >= end)
+      return fail(Code::busy, cat(path, " is held by ", holder_of(fd.get())));
+    std::this_thread::sleep_for(k_look_again);
   }
   if (::ftruncate(fd.get(), 0) != 0)
     return fail_io("lock", path, errno);

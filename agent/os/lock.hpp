@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -13,8 +14,10 @@ namespace chillbox::os {
 
 class LockFile {
 public:
-  // busy, naming the holder: "PATH is held by PID 4711 (what)" (faults 102).
-  static Result<LockFile> take(const std::string& path, std::string_view what);
+  // busy, naming the holder: "PATH is held by PID 4711 (what)" (faults 102), which is waited for
+  // until `patience` is over.
+  static Result<LockFile> take(const std::string& path, std::string_view what,
+      std::chrono::milliseconds patience = std::chrono::milliseconds(0));
 
 private:
   explicit LockFile(Fd fd) : m_fd(std::move(fd)) {}

@@ -213,8 +213,8 @@ TEST_CASE("what was deployed is remembered by host and site; a damaged memory is
   CHECK(recall(places, "web1", "hello").tree.empty());
   CHECK(memory_name("../x", "hello").find('/') == std::string::npos);
   for (const char* text : {"", "[]", "{", R"({"pending":5,"tree":7})"}) {
-    REQUIRE(
-        write_own_file(places.state + "/deployed/" + memory_name("web1", "hello") + ".json", text));
+    REQUIRE(write_own_file(
+        places.state + "/deployed/" + memory_name("web1", "hello") + ".json", text, 4096));
     CHECK(recall(places, "web1", "hello").tree.empty());
   }
 }

@@ -51,6 +51,14 @@ std::vector<std::string> names(const Result<std::vector<Target>>& targets) {
   return out;
 }
 
+Result<HostRecord> put_host(const Places& places, const HostRecord& record) {
+  const auto take = [&](HostRecord& there) -> Result<void> {
+    there = record;
+    return {};
+  };
+  return change_host(places, record.name, take, Missing::is_made);
+}
+
 using Names = std::vector<std::string>;
 
 } // namespace
@@ -114,11 +122,11 @@ TEST_CASE("a host is remembered whole: each member, whatever is in it, comes bac
       .role = "admin",
       .seen_ms = 1'700'000'000'123,
       .sites = {"blog", "hello"}};
-  REQUIRE(save_host(places, record));
+  REQUIRE(put_host(places, record));
   CHECK(load_host(places, "web1").value() == record);
   CHECK(mode_of(places.host_record("web1")) == 0600);
   CHECK(mode_of(places.hosts()) == 0700);
-  REQUIRE(save_host(places, {.name = "a.b-c", .ssh = "ssh://jo@h:2222"}));
+  REQUIRE(put_host(places, {.name = "a.b-c", .ssh = "ssh://jo@h:2222"}));
   const auto all = load_hosts(places, nullptr);
   REQUIRE(all.size() == 2);
   CHECK(all[0].name == "a.b-c");
@@ -131,9 +139,9 @@ TEST_CASE("[fault-420] a record's name is a file's name, and its file is nobody 
   TempDir home;
   const Places places = Places::find(with({{"HOME", home.path()}}));
   for (const char* name : {"", "..", "a/b", "../x", "-o", ".x", "a b"})
-    CHECK(save_host(places, {.name = name, .ssh = "root@h"}).error().code == Code::usage);
+    CHECK(put_host(places, {.name = name, .ssh = "root@h"}).error().code == Code::usage);
   CHECK(load_host(places, "../hosts/web1").error().code == Code::not_found);
-  REQUIRE(save_host(places, {.name = "web1", .ssh = "root@h"}));
+  REQUIRE(put_host(places, {.name = "web1", .ssh = "root@h"}));
   REQUIRE(::chmod(places.host_record("web1").c_str(), 0666) == 0);
   CHECK(load_host(places, "web1").error().code == Code::denied);
   std::vector<std::string> problems;
@@ -267,15 +275,15 @@ TEST_CASE("which host: -H, then the environment, then chillbox.toml, config.toml
   project.top.hosts = {"root@of-project"};
   project.envs["staging"].hosts = {"root@of-staging"};
   CHECK(said(find_targets(places, {}, env)).find("setup USER@HOST") != std::string::npos);
-  REQUIRE(save_host(places, {.name = "web1", .ssh = "root@web1.example:2222"}));
+  REQUIRE(put_host(places, {.name = "web1", .ssh = "root@web1.example:2222"}));
   CHECK(names(find_targets(places, {}, env)) == Names{"ssh://root@web1.example:2222"});
-  REQUIRE(save_host(places, {.name = "web2", .ssh = "root@web2.example"}));
+  REQUIRE(put_host(places, {.name = "web2", .ssh = "root@web2.example"}));
   const auto many = find_targets(places, {.example = "chillboxctl logs"}, env);
   CHECK(many.error().code == Code::usage);
   CHECK(said(many).find("chillboxctl logs -H web1") != std::string::npos);
   const TargetQuestion asks{.choose = [](const Names& known) { return known.back(); }};
   CHECK(names(find_targets(places, asks, env)) == Names{"root@web2.example"});
-  REQUIRE(write_own_file(places.config_file(), "host = \"web2\"\n"));
+  REQUIRE(write_own_file(places.config_file(), "host = \"web2\"\n", 4096));
   CHECK(names(find_targets(places, {}, env)) == Names{"root@web2.example"});
   CHECK(names(find_targets(places, {.project = &project}, env)) == Names{"root@of-project"});
   CHECK(names(find_targets(places, {.env_name = "staging", .project = &project}, env)) ==
@@ -296,9 +304,9 @@ TEST_CASE("[fault-423] config.toml with a mistake is refused, one that others ca
   TempDir home;
   const Places places = Places::find(with({{"HOME", home.path()}}));
   CHECK(load_user_config(places).value().agent_idle.count() == 15);
-  REQUIRE(write_own_file(places.config_file(), "agent_idle = \"90s\"\neditor = \"vi\"\n"));
+  REQUIRE(write_own_file(places.config_file(), "agent_idle = \"90s\"\neditor = \"vi\"\n", 4096));
   CHECK(load_user_config(places).value().agent_idle.count() == 2);
-  REQUIRE(write_own_file(places.config_file(), "hosts = \"x\"\n"));
+  REQUIRE(write_own_file(places.config_file(), "hosts = \"x\"\n", 4096));
   CHECK(said(load_user_config(places)).find("did you mean 'host'") != std::string::npos);
   REQUIRE(::chmod(places.config_file().c_str(), 0622) == 0);
   CHECK(load_user_config(places).error().code == Code::denied);

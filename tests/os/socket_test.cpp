@@ -299,6 +299,19 @@ TEST_CASE("[fault-102] a lock is held by one, and names its holder to the other"
   CHECK(slurp(dir / "lock") == "PID " + std::to_string(::getpid()) + " (x)\n");
 }
 
+TEST_CASE("[fault-102] a lock may be waited for, until patience is over") {
+  const TempDir dir;
+  auto first = std::optional(LockFile::take(dir / "lock", "one"));
+  REQUIRE(*first);
+  CHECK(LockFile::take(dir / "lock", "two", Millis{50}).error().code == Code::busy);
+  std::thread ends([&] {
+    std::this_thread::sleep_for(Millis{100});
+    first.reset();
+  });
+  CHECK(LockFile::take(dir / "lock", "two", Millis{10'000}));
+  ends.join();
+}
+
 TEST_CASE("[fault-103] the lock of a killed process is no lock") {
   const TempDir dir;
   CHECK(exit_of([&] {

@@ -6,6 +6,7 @@
 #include "cli/core/interrupt.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,13 +16,19 @@ namespace chillbox::cli {
 namespace {
 
 constexpr size_t k_max_passphrase = 1000;
+// A terminal keeps 4,095 bytes of a line, and drops the rest without a word.
+constexpr size_t k_max_typed_line = 4094;
 
 // Reads up to the end of the line, which is left out. It reads one byte at a time, because what
 // follows the line is for another reader. nullopt: there was no line any more.
 Result<std::optional<size_t>> read_line(int fd, std::span<uint8_t> out, std::string_view what) {
   for (size_t n = 0;;) {
     uint8_t byte = 0;
-    const ssize_t got = ::read(fd, &byte, 1);
+    pollfd readable{fd, POLLIN, 0}; // a read would go on after a signal whose effect is deferred
+    const bool waited = ::poll(&readable, 1, -1) >= 0;
+    if (interrupted())
+      return fail(Code::interrupted, "interrupted");
+    const ssize_t got = waited ? ::read(fd, &byte, 1) : -1;
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0)
@@ -31,13 +38,13 @@ Result<std::optional<size_t>> read_line(int fd, std::span<uint8_t> out, std::str
     if (got == 0 || byte == '\n')
       return n;
     if (n == out.size())
-      return fail(Code::invalid, cat(what, ": longer than ", out.size(), " bytes"));
+      return fail(Code::too_large, cat(what, ": longer than ", out.size(), " bytes"));
     out[n++] = byte;
   }
 }
 
-Result<SecretBytes> read_secret(int fd, std::string_view what) {
-  SecretBytes line(k_max_passphrase);
+Result<SecretBytes> read_secret(int fd, std::string_view what, size_t limit) {
+  SecretBytes line(limit);
   const size_t size = TRY(read_line(fd, line.span(), what)).value_or(0);
   if (size == 0)
     return fail(Code::invalid, cat(what, ": is empty"));
@@ -52,11 +59,16 @@ Result<Fd> open_terminal(std::string_view meaning, std::string_view instead) {
   return terminal;
 }
 
-Result<SecretBytes> prompt_secret(int terminal, std::string_view prompt) {
+Result<SecretBytes> prompt_secret(
+    int terminal, std::string_view prompt, std::string_view what, size_t limit) {
   const std::string text = cat(prompt, ": ");
   const EchoOff quiet(terminal); // before the prompt, in case someone types at once
   [[maybe_unused]] const ssize_t n = ::write(terminal, text.data(), text.size());
-  return read_secret(terminal, "passphrase");
+  return read_secret(terminal, what, limit);
+}
+
+Result<SecretBytes> prompt_passphrase(int terminal, std::string_view prompt) {
+  return prompt_secret(terminal, prompt, "passphrase", k_max_passphrase);
 }
 
 } // namespace
@@ -66,7 +78,7 @@ Result<SecretBytes> read_passphrase(int fd) {
     return fail(Code::usage,
         cat("--passphrase-fd ", fd, ": no such descriptor is open: write for example ", fd,
             "<FILE after the command"));
-  return read_secret(fd, cat("passphrase from descriptor ", fd));
+  return read_secret(fd, cat("passphrase from descriptor ", fd), k_max_passphrase);
 }
 
 void say_on_terminal(std::string_view line) {
@@ -79,18 +91,21 @@ Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, As
   if (args.has("passphrase-fd"))
     return read_passphrase(static_cast<int>(args.number("passphrase-fd", 0)));
   const Fd terminal = TRY(open_terminal("asking for the passphrase", "use --passphrase-fd N"));
-  SecretBytes first = TRY(prompt_secret(terminal.get(), prompt));
+  SecretBytes first = TRY(prompt_passphrase(terminal.get(), prompt));
   if (how == Ask::twice) {
-    const SecretBytes again = TRY(prompt_secret(terminal.get(), "the same passphrase again"));
+    const SecretBytes again = TRY(prompt_passphrase(terminal.get(), "the same passphrase again"));
     if (!same(first.view(), again.view()))
       return fail(Code::invalid, "the two passphrases are not the same: nothing was changed");
   }
   return first;
 }
 
-Result<SecretBytes> ask_secret(std::string_view prompt) {
+Result<SecretBytes> ask_secret(std::string_view what, std::string_view more) {
   const Fd terminal = TRY(open_terminal("asking for a secret", "give it on standard input"));
-  return prompt_secret(terminal.get(), prompt);
+  auto typed = prompt_secret(terminal.get(), cat(what, more), what, k_max_typed_line);
+  if (!typed && typed.error().code == Code::too_large)
+    return fail(Code::too_large, cat(typed.error().message, ": give it on standard input"));
+  return typed;
 }
 
 Result<std::string> ask_line(

@@ -15,12 +15,13 @@ namespace chillbox::cli {
 
 enum class Ask { once, twice };
 
-// usage: no terminal and no --passphrase-fd; invalid: empty, over 1,000 bytes, or the two entries
-// differ.
+// usage: no terminal and no --passphrase-fd; invalid: empty, or the two entries differ; too_large:
+// over 1,000 bytes.
 Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, Ask how);
 Result<SecretBytes> read_passphrase(int fd);
-// One line without echo, from the terminal alone.
-Result<SecretBytes> ask_secret(std::string_view prompt);
+// One line without echo, from the terminal alone. `what` is asked for, with `more` about it.
+// invalid: empty; too_large: over 4,094 bytes, which is what a terminal takes in a line.
+Result<SecretBytes> ask_secret(std::string_view what, std::string_view more);
 
 void say_on_terminal(std::string_view line); // where it is asked; nothing without a terminal
 // Asks, and again when `use` answers that it was wrong (denied): three times in all. One that comes

@@ -106,19 +106,27 @@ Result<CarriedArchive> bring_archive(const std::string& folder, const backup::Ar
 }
 
 Result<crypto::MinisignPublicKey> pin_backup_key(
-    const Places& places, Target target, const std::string& said) {
+    const Places& places, const Target& target, const std::string& said) {
   auto key = TRY_IN(target.host.name, crypto::MinisignPublicKey::parse(said));
   if (!target.record)
     return key;
-  HostRecord& record = *target.record;
-  if (record.backup_key.empty()) {
-    record.backup_key = key.to_line();
-    TRY(save_host(places, record));
-  }
-  if (record.backup_key != key.to_line())
+  const std::string& name = target.record->name;
+  const auto pinned = change_host(
+      places, name,
+      [&](HostRecord& record) -> Result<void> {
+        if (record.backup_key.empty())
+          record.backup_key = key.to_line();
+        return {};
+      },
+      Missing::is_an_error);
+  if (!pinned && pinned.error().code == Code::not_found)
+    return key; // it was removed meanwhile
+  if (!pinned)
+    return std::unexpected(pinned.error());
+  if (pinned->backup_key != key.to_line())
     return fail(Code::denied,
-        cat(record.name, " signs its backups by another key than before: ", key.to_line(), ", and ",
-            places.host_record(record.name), " has ", printable(record.backup_key, 80),
+        cat(name, " signs its backups by another key than before: ", key.to_line(), ", and ",
+            places.host_record(name), " has ", printable(pinned->backup_key, 80),
             " (backup_key). If the host was set up again, remove that line"));
   return key;
 }

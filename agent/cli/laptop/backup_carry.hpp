@@ -41,7 +41,7 @@ Result<CarriedArchive> bring_archive(const std::string& folder, const backup::Ar
 // The key by which a host signs its backups, as it was first seen here. denied: it is another one
 // now.
 Result<crypto::MinisignPublicKey> pin_backup_key(
-    const Places& places, Target target, const std::string& said);
+    const Places& places, const Target& target, const std::string& said);
 // The backup of that serial, or the newest, from the host. What is in the folder already is not
 // brought again.
 struct Pulled {

@@ -2,7 +2,7 @@
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
-#include "cli/pack/collect.hpp"
+#include "cli/core/temporary_dir.hpp"
 #include "cli/pack/kinds.hpp"
 #include "os/io.hpp"
 #include "os/runner.hpp"
@@ -68,7 +68,7 @@ Result<Bucket> Bucket::find(const Places& places, std::string_view url) {
 }
 
 Result<void> Bucket::put_file(int fd, const std::string& name) const {
-  const auto hooks = TRY(TemporaryDir::create());
+  const auto hooks = TRY(TemporaryDir::for_hooks());
   TRY(write_shipped_hooks(hooks.path()));
   const Fd said = TRY(os::memory_file());
   os::Command c;

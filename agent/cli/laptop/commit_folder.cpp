@@ -2,12 +2,11 @@
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"
+#include "cli/core/temporary_dir.hpp"
 #include "cli/laptop/git.hpp"
 
 #include <unistd.h>
 
-#include <cerrno>
-#include <csignal>
 #include <filesystem>
 #include <utility>
 
@@ -25,17 +24,6 @@ void remove_tree(const std::string& path) {
   Git git(path, os::real_runner(), k_commit_patience);
   if (!git({"worktree", "remove", "--force", path}))
     fs::remove_all(path, ignored);
-}
-
-// What a run left behind that was killed: each folder has the id of its process in its name.
-void remove_left(const std::string& dir) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(dir, ignored)) {
-    const std::string name = entry.path().filename();
-    const auto pid = parse_u64(name.substr(0, name.find('-')));
-    if (pid && ::kill(static_cast<pid_t>(*pid), 0) != 0 && errno == ESRCH)
-      remove_tree(entry.path());
-  }
 }
 
 } // namespace
@@ -56,7 +44,7 @@ Result<CommitFolder> CommitFolder::create(
             ": git fetch brings what others pushed"));
   const std::string dir = places.cache + "/commits";
   TRY(make_private_dir(dir));
-  remove_left(dir);
+  remove_left(dir, "", remove_tree);
   folder.m_repository = project;
   folder.m_prefix = *prefix;
   folder.m_hash = *hash;

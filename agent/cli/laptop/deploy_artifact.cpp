@@ -4,6 +4,7 @@
 #include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "cli/core/interrupt.hpp"
+#include "cli/laptop/artifact_cache.hpp"
 #include "cli/laptop/machine_facts.hpp"
 #include "cli/laptop/wheel_cache.hpp"
 #include "cli/pack/archive_summary.hpp"
@@ -130,26 +131,31 @@ Result<void> pack_for(Call& call, DeployPlan& plan, const Target& target,
     lines.line("pack", "the same artifact as for the others");
     return {};
   }
-  const std::string dir = plan.places.cache + "/artifacts";
-  TRY(make_private_dir(dir));
-  const std::string name = memory_name(target.host.name, plan.site());
-  const std::string kept = cat(dir, "/", name, ".tar.zst.age"), fresh = cat(dir, "/", name, ".new");
+  const auto cache = TRY(ArtifactCache::open(plan.places, target.host.name, plan.site()));
+  const std::string fresh = cache.fresh();
   const Contents contents = TRY(contents_of(call, plan, facts, version, lines));
   const auto packed = TRY(pack_to(fresh, contents, plan, recipients, lines));
   const std::string tree = tree_of(packed, contents.site_json, version);
   const auto& old = memory.pending;
-  const bool again = old.tree == tree && old.version == version.text && old.recipient == readers &&
-      old.path == kept && os::real_disk().size(kept) == old.size;
+  Fd held;
+  if (old.tree == tree && old.version == version.text && old.recipient == readers &&
+      old.path == cache.kept(old.sha256) && os::real_disk().size(old.path) == old.size)
+    held = ArtifactCache::hold(old.path);
+  const bool again = static_cast<bool>(held);
   std::error_code error;
   if (again) {
     fs::remove(fresh, error);
   } else {
+    const std::string kept = cache.kept(packed.sha256.str());
+    held = ArtifactCache::hold(fresh);
     fs::rename(fresh, kept, error);
     if (error)
       return fail_errno(cat("rename ", fresh), error.value());
     memory.pending = {tree, version.text, readers, kept, packed.sha256.str(), hex(packed.blake2b),
         packed.size, packed.files};
   }
+  cache.remove_others(memory.pending.path);
+  plan.artifacts.push_back(std::move(held));
   if (!plan.recipients.empty())
     plan.packed = memory.pending;
   lines.line("pack",

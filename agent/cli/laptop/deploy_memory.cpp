@@ -52,7 +52,7 @@ Result<void> remember(const Places& places, const std::string& host, const std::
     json["pending"] = {{"tree", p.tree}, {"version", p.version}, {"recipient", p.recipient},
         {"path", p.path}, {"sha256", p.sha256}, {"blake2b", p.blake2b}, {"size", p.size},
         {"files", p.files}};
-  return write_own_file(memory_file(places, host, site), dump(json) + "\n");
+  return write_own_file(memory_file(places, host, site), dump(json) + "\n", k_max_memory);
 }
 
 } // namespace chillbox::cli

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "base/fd.hpp"
 #include "cli/core/verb.hpp"
 #include "cli/laptop/bucket.hpp"
 #include "cli/laptop/commit_folder.hpp"
@@ -33,6 +34,7 @@ struct DeployPlan {
   std::vector<std::string> recipients = {};
   std::optional<DeployMemory::Pending> packed = {};
   std::string in_bucket = {};
+  std::vector<Fd> artifacts = {}; // what was packed, held: another deploy does not remove it
 
   const std::string& site() const { return folder.site.slug.str(); }
 };

@@ -106,7 +106,7 @@ Result<void> finish_broken(const std::string& path, const FactsOf& facts) {
     return {};
   if (std::ranges::any_of(
           facts, [&](const auto& one) { return what_has(one, *left) == Has::this_one; }))
-    TRY(write_own_file(path, left->text));
+    TRY(write_own_file(path, left->text, control::k_max_signed_roster));
   return os::real_disk().remove(begun);
 }
 
@@ -278,7 +278,7 @@ Result<void> change_roster(
   (void)TRY(control::parse_roster(control::roster_text(roster))); // as each host will
   const std::string text = TRY(signed_text(call, places, roster, facts));
   const std::string begun = path + ".new";
-  TRY(write_own_file(begun, text));
+  TRY(write_own_file(begun, text, control::k_max_signed_roster));
   if (!first.empty() && first_of(roster) != first && !change.fenced)
     if (const auto taken = ask_first(places, text, first); !taken) {
       if (taken.error().code != Code::unreachable) // else it may have taken it
@@ -292,7 +292,7 @@ Result<void> change_roster(
   // Until a host has it, it is nobody's roster: somebody else may be changing the fleet, too.
   const auto received = TRY(send_roster(call, places, {path, roster, text, ""}, gone));
   if (received.taken)
-    TRY(write_own_file(path, text));
+    TRY(write_own_file(path, text, control::k_max_signed_roster));
   return received.taken || received.refused ? os::real_disk().remove(begun) : Result<void>{};
 }
 

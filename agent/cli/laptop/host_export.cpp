@@ -49,7 +49,7 @@ Result<void> keep_target(RemoteCtl& host, const std::string& folder, const std::
     return fail(Code::denied,
         cat(host.name(), ": the settings of its target cannot be read: ",
             printable(trim(read.err), 200), ". Its address has to be root@HOST"));
-  return write_own_file(cat(folder, "/", k_export_target, "/", target), read.out);
+  return write_own_file(cat(folder, "/", k_export_target, "/", target), read.out, k_max_export);
 }
 
 } // namespace
@@ -88,10 +88,10 @@ Result<void> export_host(Call& call) {
     all.sites.push_back(std::move(site));
   }
   const auto jobs = TRY(host.run({"jobs", "--json", "-n", k_exported_jobs}));
-  TRY(write_own_file(cat(folder, "/", k_export_jobs), answer_in(jobs)));
+  TRY(write_own_file(cat(folder, "/", k_export_jobs), answer_in(jobs), k_max_export));
   // Last: without it the folder is no export.
   const std::string text = answer_text("host-export", all);
-  TRY(write_own_file(cat(folder, "/", k_export_file), text + "\n"));
+  TRY(write_own_file(cat(folder, "/", k_export_file), text + "\n", k_max_export));
   if (call.terminal.json())
     call.terminal.print(text);
   else

@@ -4,12 +4,12 @@
 #include "cli/core/answers.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/prompt.hpp"
+#include "cli/core/temporary_dir.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "cli/laptop/backup_carry.hpp"
 #include "cli/laptop/bring_release.hpp"
 #include "cli/laptop/host_export.hpp"
-#include "cli/pack/collect.hpp"
 #include "cli/pack/kinds.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
@@ -37,7 +37,7 @@ public:
   static Result<ReadTarget> open(const std::string& folder, const std::string& kind) {
     if (!parse_key_name(kind))
       return fail(Code::invalid, cat("'", printable(kind, 80), "' is no target"));
-    ReadTarget target(TRY(TemporaryDir::create()));
+    ReadTarget target(TRY(TemporaryDir::for_hooks()));
     const fs::path root = target.m_root.path();
     TRY(write_shipped_hooks(root / "usr/lib/chillbox/hooks"));
     std::error_code error;

@@ -66,19 +66,67 @@ Result<HostRecord> parse(std::string_view text, const std::string& path, std::st
   return record;
 }
 
-std::string record_text(const HostRecord& record) {
-  std::string out = "# What chillboxctl remembers of this host. It may be edited.\n";
-  for (const auto& [key, member, comment] : k_texts)
-    if (const std::string& value = record.*member; !value.empty())
-      out += cat(key, " = ", toml_text(value), comment.empty() ? "" : "  # ", comment, "\n");
-  if (record.seen_ms != 0)
-    out += cat("seen = ", record.seen_ms, "  # milliseconds since 1970\n");
+struct RecordLine {
+  std::string_view key;
+  std::string text; // "": there is none
+};
+
+std::vector<RecordLine> lines_of(const HostRecord& record) {
+  std::vector<RecordLine> out;
+  for (const auto& [key, member, comment] : k_texts) {
+    const std::string& value = record.*member;
+    out.push_back({key,
+        value.empty() ? ""
+                      : cat(key, " = ", toml_text(value), comment.empty() ? "" : "  # ", comment)});
+  }
+  out.push_back({"seen",
+      record.seen_ms == 0 ? "" : cat("seen = ", record.seen_ms, "  # milliseconds since 1970")});
   std::vector<std::string> sites;
   for (const std::string& site : record.sites)
     sites.push_back(toml_text(site));
-  if (!sites.empty())
-    out += cat("sites = [", join(sites, ", "), "]\n");
+  out.push_back({"sites", sites.empty() ? "" : cat("sites = [", join(sites, ", "), "]")});
   return out;
+}
+
+std::string record_text(const HostRecord& record) {
+  std::string out =
+      "# What chillboxctl remembers of this host. It may be edited; what the host says of itself\n"
+      "# is written again when it is asked.\n";
+  for (const auto& line : lines_of(record))
+    if (!line.text.empty())
+      out += line.text + "\n";
+  return out;
+}
+
+bool is_line_of_key(std::string_view line, std::string_view key) {
+  line = trim(line);
+  return line.starts_with(key) && trim(line.substr(key.size())).starts_with('=');
+}
+
+// The file of `before` with the lines of what is different now; a person's own lines stay.
+std::string edited_record(
+    const std::string& text, const HostRecord& before, const HostRecord& after) {
+  std::vector<std::string> lines;
+  for (const auto line : split(text, '\n'))
+    lines.emplace_back(line);
+  if (!lines.empty() && lines.back().empty())
+    lines.pop_back();
+  const auto was = lines_of(before), is = lines_of(after);
+  for (size_t i = 0; i < is.size(); ++i) {
+    if (was[i].text == is[i].text)
+      continue;
+    const auto tables = std::ranges::find_if(
+        lines, [](const std::string& line) { return trim(line).starts_with('['); });
+    const auto old = std::find_if(lines.begin(), tables,
+        [&](const std::string& line) { return is_line_of_key(line, is[i].key); });
+    if (old == tables && !is[i].text.empty())
+      lines.insert(tables, is[i].text);
+    else if (old != tables && is[i].text.empty())
+      lines.erase(old);
+    else if (old != tables)
+      *old = is[i].text;
+  }
+  return join(lines, "\n") + "\n";
 }
 
 } // namespace
@@ -113,13 +161,32 @@ std::vector<HostRecord> load_hosts(const Places& places, std::vector<std::string
   return records;
 }
 
-Result<void> save_host(const Places& places, const HostRecord& record) {
-  if (const auto name = parse_key_name(record.name); !name)
-    return fail(Code::usage, cat("the name of a host: ", name.error().message));
-  return write_own_file(places.host_record(record.name), record_text(record));
+Result<HostRecord> change_host(const Places& places, std::string_view name,
+    const std::function<Result<void>(HostRecord&)>& change, Missing missing) {
+  if (const auto fine = parse_key_name(name); !fine)
+    return fail(Code::usage, cat("the name of a host: ", fine.error().message));
+  const os::LockFile lock = TRY(lock_own(places, "hosts"));
+  auto before = load_host(places, name);
+  if (!before && (before.error().code != Code::not_found || missing == Missing::is_an_error))
+    return before;
+  HostRecord after = before ? *before : HostRecord{.name = std::string(name)};
+  TRY(change(after));
+  if (before && after == *before)
+    return after;
+  const std::string path = places.host_record(name);
+  std::string text = record_text(after);
+  if (before) {
+    auto edited = edited_record(TRY(read_own_file(path, k_max_record)), *before, after);
+    // Else a person wrote it in a way that is not edited by lines: it is written whole.
+    if (const auto read = parse(edited, path, name); read && *read == after)
+      text = std::move(edited);
+  }
+  TRY(write_own_file(path, text, k_max_record));
+  return after;
 }
 
 Result<void> forget_host(const Places& places, std::string_view name) {
+  const os::LockFile lock = TRY(lock_own(places, "hosts"));
   if (const auto known = load_host(places, name); !known && known.error().code == Code::not_found)
     return std::unexpected(known.error());
   if (::unlink(places.host_record(name).c_str()) != 0)

@@ -1,6 +1,7 @@
 // What the laptop remembers of a host: hosts/NAME.toml, a file for each, which people may edit.
-// `setup` writes it, and each deploy refreshes what the host itself says. It has no secret.
-// Keys that this version does not know are kept out of the way of an older one: they are ignored.
+// `setup` writes it, and each deploy refreshes what the host itself says. It has no secret. A
+// change is of the file as it is at that moment, under a lock, and of the lines of what changes:
+// comments, and keys that this version does not know, stay.
 #pragma once
 
 #include "base/error.hpp"
@@ -8,6 +9,7 @@
 #include "cli/laptop/places.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,8 +39,13 @@ struct HostRecord {
 Result<HostRecord> load_host(const Places& places, std::string_view name);
 // By name. A file that cannot be read is left out; `problems` says why.
 std::vector<HostRecord> load_hosts(const Places& places, std::vector<std::string>* problems);
-// 0600. usage: its name cannot be a file's.
-Result<void> save_host(const Places& places, const HostRecord& record);
+// Reads the record, changes it and writes it, 0600, while no other process of this laptop does. So
+// `change` sets what its caller learned and nothing else; what it fails with is passed on, and
+// nothing is written then. The answer is the record as it is now. usage: its name cannot be a
+// file's; not_found: it was removed meanwhile.
+enum class Missing { is_made, is_an_error };
+Result<HostRecord> change_host(const Places& places, std::string_view name,
+    const std::function<Result<void>(HostRecord&)>& change, Missing missing);
 Result<void> forget_host(const Places& places, std::string_view name);
 
 // For ssh. The host of a record; without one, what -H takes: USER@HOST.

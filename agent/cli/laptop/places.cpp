@@ -22,6 +22,7 @@ namespace {
 
 constexpr size_t k_max_config_file = 64 * 1024;
 constexpr mode_t k_others_write = S_IWGRP | S_IWOTH;
+constexpr std::chrono::seconds k_lock_patience{10};
 
 std::optional<struct stat> find(const std::string& path) {
   struct stat info{};
@@ -134,7 +135,11 @@ Result<std::string> read_own_file(const std::string& path, size_t limit) {
   return os::read_all(file.get(), limit, cat("read ", printable(path, 1024)));
 }
 
-Result<void> write_own_file(const std::string& path, std::string_view text) {
+Result<void> write_own_file(const std::string& path, std::string_view text, size_t limit) {
+  if (text.size() > limit)
+    return fail(Code::too_large,
+        cat("write ", printable(path, 1024), ": ", text.size(),
+            " bytes are more than the limit of ", limit));
   TRY(make_private_dir(path.substr(0, path.rfind('/'))));
   // A link stays one: people keep such files elsewhere.
   std::error_code error;
@@ -143,6 +148,12 @@ Result<void> write_own_file(const std::string& path, std::string_view text) {
       TRY(os::AtomicFile::create(error ? path : real.string(), 0600, {::geteuid(), ::getegid()}));
   TRY(file.write(text));
   return file.commit();
+}
+
+Result<os::LockFile> lock_own(const Places& places, std::string_view name) {
+  const std::string dir = places.state + "/locks";
+  TRY(make_private_dir(dir));
+  return os::LockFile::take(cat(dir, "/", name), "chillboxctl", k_lock_patience);
 }
 
 Result<UserConfig> load_user_config(const Places& places) {

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "cli/core/terminal.hpp"
+#include "os/lock.hpp"
 
 #include <chrono>
 #include <string>
@@ -35,8 +36,12 @@ Result<void> make_private_dir(const std::string& path);
 Result<void> make_runtime_dir(const Places& places);
 // A file of ours, or of root's, that nobody else can write. not_found; denied; too_large.
 Result<std::string> read_own_file(const std::string& path, size_t limit);
-// 0600, whole or not at all, in a folder that is made when it does not exist.
-Result<void> write_own_file(const std::string& path, std::string_view text);
+// 0600, whole or not at all, in a folder that is made when it does not exist. too_large: it has
+// more bytes than its reader takes, and nothing was written.
+Result<void> write_own_file(const std::string& path, std::string_view text, size_t limit);
+// For as long as a file is read, changed and written, which is a moment: no person is waited for
+// under it. busy: another process has it for ten seconds.
+Result<os::LockFile> lock_own(const Places& places, std::string_view name);
 
 // config.toml: what holds for all projects.
 struct UserConfig {

@@ -83,7 +83,8 @@ Result<void> write_rollout(const Places& places, const RolloutState& state) {
       {"switching", state.switching}, {"ended", state.ended}, {"rules", json_of(state.rules)},
       {"hosts", hosts}, {"signed_order", state.signed_order}, {"order_serial", state.order_serial},
       {"taken", state.taken}};
-  return write_own_file(rollout_file(places, state.site, state.env), dump(json) + "\n");
+  return write_own_file(
+      rollout_file(places, state.site, state.env), dump(json) + "\n", k_max_state);
 }
 
 RolloutReport report_of(const RolloutState& state) {

@@ -5,6 +5,7 @@
 #include "cli/core/host_setup.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
+#include "cli/laptop/secret_merge.hpp"
 #include "cli/laptop/secret_sent.hpp"
 #include "cli/laptop/target.hpp"
 #include "cli/pack/site_folder.hpp"
@@ -16,6 +17,7 @@
 namespace chillbox::cli {
 namespace {
 
+constexpr int k_save_tries = 100; // each one that fails, another process has saved its own
 constexpr std::string_view k_tls_folder = "tls"; // a site's certificate of its own: tls/SITE.pem
 
 Result<Project> project_here() {
@@ -51,8 +53,13 @@ Result<SecretChange> SecretChange::open(Call& call, Whose whose) {
   SecretDoc doc = TRY(load_secrets_of(call, places, key, place));
   SecretChange change(
       call, std::move(places), std::move(key), std::move(project), std::move(place));
+  change.m_base = doc;
   change.m_doc = std::move(doc);
   return change;
+}
+
+void SecretChange::begin_again() {
+  m_doc = m_base;
 }
 
 std::vector<std::string> SecretChange::folders() const {
@@ -83,14 +90,29 @@ Result<std::string> SecretChange::file_by_site() const {
   return named.front();
 }
 
-Result<void> SecretChange::check_file(const std::string& path) const {
+Result<void> check_secret_path(const std::string& path) {
   const auto slash = path.find('/');
-  const std::string service = path.substr(0, slash),
-                    name = slash == std::string::npos ? "" : path.substr(slash + 1);
+  const std::string name = slash == std::string::npos ? "" : path.substr(slash + 1);
   if (name.empty() || name.contains('/') || name.starts_with('.') || path != printable(path) ||
       path.contains(' '))
     return fail(
         Code::usage, cat("'", printable(path, 80), "' is no SERVICE/FILE, such as web/web.env"));
+  return {};
+}
+
+Result<SecretName> parse_secret_name(const std::string& text) {
+  const auto colon = text.rfind(':');
+  SecretName name{colon == std::string::npos ? "" : text.substr(0, colon),
+      colon == std::string::npos ? text : text.substr(colon + 1)};
+  TRY(check_secret_key(name.key));
+  if (!name.file.empty())
+    TRY(check_secret_path(name.file));
+  return name;
+}
+
+Result<void> SecretChange::check_file(const std::string& path) const {
+  TRY(check_secret_path(path));
+  const std::string service = path.substr(0, path.find('/'));
   const auto known = folders();
   if (std::ranges::find(known, service) != known.end())
     return {};
@@ -102,10 +124,7 @@ Result<void> SecretChange::check_file(const std::string& path) const {
 }
 
 Result<SecretName> SecretChange::resolve(const std::string& text) const {
-  const auto colon = text.rfind(':');
-  SecretName name{colon == std::string::npos ? "" : text.substr(0, colon),
-      colon == std::string::npos ? text : text.substr(colon + 1)};
-  TRY(check_secret_key(name.key));
+  SecretName name = TRY(parse_secret_name(text));
   std::vector<std::string> having, all;
   for (const auto& [path, file] : m_doc.files) {
     if (file.format != SecretFormat::text)
@@ -170,17 +189,43 @@ void SecretChange::as_it_is(const std::string& what) const {
   print_change(*m_call, "secrets-change", m_place.site, false, cat("unchanged: ", what));
 }
 
-Result<void> SecretChange::finish(const std::string& what) {
+// What another process saved meanwhile is read again, and both changes are kept.
+Result<void> SecretChange::save() {
   std::erase_if(m_doc.files, [](const auto& file) { return file.second.keys.empty(); });
-  const bool stage = m_call->args.has("stage");
-  if (m_doc.files.empty() && !stage)
+  const auto readers = TRY(agreed_readers(*m_call, m_places, m_key, m_place));
+  SecretDoc base = m_base, doc = m_doc;
+  for (int tried = 0; !TRY(save_secrets_of(m_places, m_place, readers, doc)); ++tried) {
+    if (tried == k_save_tries)
+      return fail(Code::busy, cat(printable(m_place.path, 1024), " is changed all the time"));
+    SecretDoc theirs = TRY(load_secrets_of(*m_call, m_places, m_key, m_place));
+    doc = TRY(merge_secrets(base, doc, theirs));
+    base = std::move(theirs);
+  }
+  m_base = doc;
+  m_doc = std::move(doc);
+  return {};
+}
+
+Result<void> SecretChange::finish(const std::string& what) {
+  TRY(check_not_empty());
+  TRY(save());
+  return send(what);
+}
+
+Result<void> SecretChange::check_not_empty() const {
+  const bool empty =
+      std::ranges::all_of(m_doc.files, [](const auto& file) { return file.second.keys.empty(); });
+  if (empty && !m_call->args.has("stage"))
     return fail(Code::conflict,
         cat("no secret of ", m_place.site,
             " would be left, and a host takes no empty set: nothing was changed. With --stage they "
             "are removed from the project only, and the hosts keep what they have"));
-  TRY(save_secrets_of(*m_call, m_places, m_key, m_place, m_doc));
+  return {};
+}
+
+Result<void> SecretChange::send(const std::string& what) {
   print_change(*m_call, "secrets-change", m_place.site, true, what);
-  if (stage) {
+  if (m_call->args.has("stage")) {
     m_call->terminal.print_status("not sent yet: chillboxctl secrets push");
     return {};
   }
@@ -194,7 +239,7 @@ Result<void> SecretChange::finish(const std::string& what) {
 Result<void> SecretChange::push() {
   const auto readers = TRY(read_people(m_place));
   if (!m_doc.files.empty() && !readers.empty() && !is_encrypted_to(m_doc, readers)) {
-    TRY(save_secrets_of(*m_call, m_places, m_key, m_place, m_doc));
+    TRY(save());
     m_call->terminal.print_status(
         cat("encrypted again to the people in ", printable(m_place.people_path, 1024)));
   }

@@ -15,6 +15,11 @@ struct SecretName {
   std::string key;
 };
 
+// usage: no SERVICE/FILE, or no name of a variable. What can be said without the secrets, before a
+// person is asked for a passphrase.
+Result<void> check_secret_path(const std::string& path);
+Result<SecretName> parse_secret_name(const std::string& text);
+
 class SecretChange {
 public:
   // Of the project that this is run in. usage: there is none, or it has several sites; not_found: a
@@ -34,9 +39,16 @@ public:
   // True: it is another value than before.
   bool put(const SecretName& name, SecretString value);
   bool put_text(const std::string& path, SecretString text);
-  // Writes, and sends unless --stage. `what` is printed for the person. conflict: nothing would be
-  // left to send.
+  // As it was read, or last saved.
+  void begin_again();
+  // Writes. What others changed in the file meanwhile stays. conflict: it is the same value; and
+  // then this is as it was before.
+  Result<void> save();
+  // Prints `what` for the person, and sends what is saved unless --stage.
+  Result<void> send(const std::string& what);
+  // Both. conflict: nothing would be left to send.
   Result<void> finish(const std::string& what);
+  Result<void> check_not_empty() const;
   // Sends what is there; before that it is encrypted again when people.txt has changed.
   Result<void> push();
   // The hosts of the environment, with what differs from what this laptop last sent to each.
@@ -55,7 +67,7 @@ private:
   PersonKey m_key;
   Project m_project;
   SecretPlace m_place;
-  SecretDoc m_doc;
+  SecretDoc m_base, m_doc; // as it was read, and with what was changed
 };
 
 // The files of a set as they are packed.

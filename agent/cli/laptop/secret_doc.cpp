@@ -23,6 +23,8 @@ namespace {
 
 constexpr std::string_view k_doc_head = "chillbox secrets v1 ";
 constexpr size_t k_max_doc = 16 << 20, k_max_people = 64 * 1024, k_salt = 16;
+constexpr size_t k_max_read_doc =
+    4 * k_max_doc; // older versions wrote more: it can be made smaller
 
 void append_base64(SecretString& out, std::string_view value) {
   std::string text = base64(bytes_of(value));
@@ -69,6 +71,32 @@ Result<void> agree_to_new(Call& call, const Places& places, const PersonKey& key
       cat("nobody has agreed on this machine that ", who,
           " can read these secrets. Let them from now on?"),
       false);
+}
+
+std::string digest_of_text(std::string_view text) {
+  return crypto::sha256_of(bytes_of(text)).str();
+}
+
+// SecretDoc::stored of what is there now.
+Result<std::string> stored_at(const SecretPlace& place) {
+  if (!os::real_disk().exists(place.path))
+    return "";
+  return digest_of_text(TRY(os::real_disk().read(place.path, k_max_read_doc)));
+}
+
+Result<std::string> encrypted(const SecretDoc& doc) {
+  const SecretString text = secret_doc_text(doc);
+  std::string file;
+  crypto::ArmorWriter armor([&](ByteView bytes) {
+    file += text_of(bytes);
+    return Result<void>();
+  });
+  auto writer = TRY(crypto::AgeWriter::to_recipients(
+      doc.people, [&](ByteView bytes) { return armor.write(bytes); }));
+  TRY(writer.write(bytes_of(text)));
+  TRY(writer.finish());
+  TRY(armor.finish());
+  return file;
 }
 
 } // namespace
@@ -157,7 +185,7 @@ Result<SecretDoc> load_secrets_of(
     doc.salt = random_token(k_salt);
     return doc;
   }
-  const std::string file = TRY(read_input(place.path, k_max_doc));
+  const std::string file = TRY(os::real_disk().read(place.path, k_max_read_doc));
   auto text = open_age_file(call, places, key, bytes_of(file));
   if (!text && text.error().code == Code::not_found)
     return fail(Code::denied,
@@ -167,7 +195,9 @@ Result<SecretDoc> load_secrets_of(
             printable(place.people_path, 1024), " and runs chillboxctl secrets push"));
   if (!text)
     return within(printable(place.path, 1024), text.error());
-  return TRY_IN(printable(place.path, 1024), parse_secret_doc(text->text()));
+  auto doc = TRY_IN(printable(place.path, 1024), parse_secret_doc(text->text()));
+  doc.stored = digest_of_text(file);
+  return doc;
 }
 
 bool is_encrypted_to(const SecretDoc& doc, const std::vector<Reader>& readers) {
@@ -177,8 +207,8 @@ bool is_encrypted_to(const SecretDoc& doc, const std::vector<Reader>& readers) {
   return wanted == std::set<std::string>(doc.people.begin(), doc.people.end());
 }
 
-Result<void> save_secrets_of(Call& call, const Places& places, const PersonKey& key,
-    const SecretPlace& place, SecretDoc& doc) {
+Result<std::vector<Reader>> agreed_readers(
+    Call& call, const Places& places, const PersonKey& key, const SecretPlace& place) {
   auto readers = TRY(read_people(place));
   if (readers.empty() && key.half.recipient) {
     readers.push_back({*key.half.recipient, key.half.name});
@@ -191,27 +221,32 @@ Result<void> save_secrets_of(Call& call, const Places& places, const PersonKey& 
         0644, {::geteuid(), ::getegid()}));
   }
   TRY(agree_to_new(call, places, key, place, readers));
-  doc.people.clear();
-  for (const Reader& reader : readers)
-    doc.people.push_back(reader.recipient);
-  if (!key.half.recipient || std::ranges::find(doc.people, *key.half.recipient) == doc.people.end())
+  if (!key.half.recipient ||
+      std::ranges::find(readers, *key.half.recipient, &Reader::recipient) == readers.end())
     return fail(Code::invalid,
         cat(printable(place.people_path, 1024),
             " does not have you: you could not read them again"));
-  const SecretString text = secret_doc_text(doc);
-  std::string file;
-  crypto::ArmorWriter armor([&](ByteView bytes) {
-    file += text_of(bytes);
-    return Result<void>();
-  });
-  auto writer = TRY(crypto::AgeWriter::to_recipients(
-      doc.people, [&](ByteView bytes) { return armor.write(bytes); }));
-  TRY(writer.write(bytes_of(text)));
-  TRY(writer.finish());
-  TRY(armor.finish());
+  return readers;
+}
+
+Result<bool> save_secrets_of(const Places& places, const SecretPlace& place,
+    const std::vector<Reader>& readers, SecretDoc& doc) {
+  doc.people.clear();
+  for (const Reader& reader : readers)
+    doc.people.push_back(reader.recipient);
+  const std::string file = TRY(encrypted(doc));
+  if (file.size() > k_max_doc)
+    return fail(Code::too_large,
+        cat(printable(place.path, 1024), " would have ", file.size(),
+            " bytes, more than the limit of ", k_max_doc, ": nothing was changed"));
+  const os::LockFile lock = TRY(
+      lock_own(places, "secrets-" + crypto::sha256_of(bytes_of(place.path)).str().substr(0, 32)));
+  if (TRY(stored_at(place)) != doc.stored)
+    return false;
   TRY(os::real_disk().write(place.path, file, 0644, {::geteuid(), ::getegid()}));
+  doc.stored = digest_of_text(file);
   (void)remember_readers(places, place, doc.people); // else it is asked again
-  return {};
+  return true;
 }
 
 } // namespace chillbox::cli

@@ -40,6 +40,7 @@ struct SecretDoc {
   std::string salt;                // hex
   std::vector<std::string> people; // recipients
   std::map<std::string, SecretFile> files;
+  std::string stored; // the SHA-256 of the file that it was read from; "": there was none
 
   std::string digest(const std::string& file, const std::string& key) const; // 64 hex digits
 };
@@ -63,9 +64,13 @@ Result<std::vector<Reader>> read_people(const SecretPlace& place);
 Result<SecretDoc> load_secrets_of(
     Call& call, const Places& places, const PersonKey& key, const SecretPlace& place);
 bool is_encrypted_to(const SecretDoc& doc, const std::vector<Reader>& readers);
-// Encrypts it to the people of today, after a question when someone is among them to whom nobody
-// has agreed on this machine. The first one makes people.txt.
-Result<void> save_secrets_of(Call& call, const Places& places, const PersonKey& key,
-    const SecretPlace& place, SecretDoc& doc);
+// The people of today, after a question when someone is among them to whom nobody has agreed on
+// this machine. The first one makes people.txt.
+Result<std::vector<Reader>> agreed_readers(
+    Call& call, const Places& places, const PersonKey& key, const SecretPlace& place);
+// Encrypts it to these, and writes it unless the file is another one than it was read from: then
+// false, and nothing was written. too_large: it could not be read again.
+Result<bool> save_secrets_of(const Places& places, const SecretPlace& place,
+    const std::vector<Reader>& readers, SecretDoc& doc);
 
 } // namespace chillbox::cli

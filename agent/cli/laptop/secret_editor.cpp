@@ -4,6 +4,8 @@
 #include "base/text.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/core/interrupt.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/core/temporary_dir.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "cli/laptop/places.hpp"
@@ -17,40 +19,22 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 
 namespace chillbox::cli {
 namespace {
 
 constexpr size_t k_max_edited = 1 << 20;
 
-// Goes with everything in it.
-class MemoryFolder {
-public:
-  static Result<MemoryFolder> create() {
-    for (const std::string& place : {environment("XDG_RUNTIME_DIR"), std::string("/dev/shm")}) {
-      if (place.empty() || !os::is_in_memory(place))
-        continue;
-      std::string path = cat(place, "/chillbox-edit-XXXXXX");
-      if (::mkdtemp(path.data()) != nullptr)
-        return MemoryFolder(std::move(path));
-    }
-    return fail(Code::usage,
-        "an editor needs a file system in memory (tmpfs), so that no secret reaches a disk, and there is none: set the keys one by one");
+Result<TemporaryDir> folder_in_memory() {
+  for (const std::string& place : {environment("XDG_RUNTIME_DIR"), std::string("/dev/shm")}) {
+    if (place.empty() || !os::is_in_memory(place))
+      continue;
+    if (auto folder = TemporaryDir::create(place, "chillbox-edit"))
+      return folder;
   }
-  MemoryFolder(MemoryFolder&& other) noexcept : m_path(std::exchange(other.m_path, "")) {}
-  MemoryFolder& operator=(MemoryFolder&&) = delete;
-  ~MemoryFolder() {
-    std::error_code error;
-    if (!m_path.empty())
-      std::filesystem::remove_all(m_path, error);
-  }
-  const std::string& path() const { return m_path; }
-
-private:
-  explicit MemoryFolder(std::string path) : m_path(std::move(path)) {}
-  std::string m_path;
-};
+  return fail(Code::usage,
+      "an editor needs a file system in memory (tmpfs), so that no secret reaches a disk, and there is none: set the keys one by one");
+}
 
 Result<std::string> editor() {
   if (std::string given = TRY(load_user_config(Places::find())).editor; !given.empty())
@@ -83,21 +67,48 @@ Result<void> run_editor(const std::string& file) {
   return {};
 }
 
+Result<void> take_edited(
+    const std::string& file, const std::function<Result<void>(SecretString)>& take) {
+  const SecretBytes after = TRY(read_secret_input(file, k_max_edited));
+  return take(SecretString(after.text().data(), after.size()));
+}
+
 } // namespace
 
-Result<SecretString> edit_secret(const std::string& name, const SecretString& text) {
+Result<void> check_editor() {
   if (::isatty(STDIN_FILENO) != 1)
     return fail(Code::usage, "an editor needs a terminal: use `secrets set` or `secrets import -`");
+  return {};
+}
+
+Result<void> edit_secret(Call& call, const std::string& name, const SecretString& text,
+    const std::function<Result<void>(SecretString)>& take) {
+  TRY(check_editor());
+  if (text.size() > k_max_edited)
+    return fail(Code::too_large,
+        cat(printable(name, 200), " has ", text.size(), " bytes, more than the limit of an edit, ",
+            k_max_edited, ": set its keys one by one"));
   const DeferInterrupt defer; // the folder goes first
-  const auto folder = TRY(MemoryFolder::create());
+  const auto folder = TRY(folder_in_memory());
   const std::string file = cat(folder.path(), "/", name);
   const Fd made(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   std::string_view rest = text;
   if (!made || os::write_fully(made.get(), rest) != 0)
     return fail_errno(cat("write ", file), errno);
-  TRY(run_editor(file));
-  const SecretBytes after = TRY(read_secret_input(file, k_max_edited));
-  return SecretString(after.text().data(), after.size());
+  while (true) {
+    TRY(run_editor(file));
+    const auto taken = take_edited(file, take);
+    if (taken || interrupted())
+      return taken;
+    call.terminal.print_error(cat(call.terminal.err(Style::bad, "chillboxctl:"), " ",
+        printable(taken.error().message, 2000)));
+    const auto again =
+        ask_line("edit it again? Without a yes what you typed is gone [Y/n]", "", "");
+    if (!again || trim(*again).starts_with('n') || trim(*again).starts_with('N')) {
+      call.error_printed = !call.terminal.json();
+      return taken;
+    }
+  }
 }
 
 } // namespace chillbox::cli

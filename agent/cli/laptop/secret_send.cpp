@@ -2,6 +2,7 @@
 #include "base/text.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/prompt.hpp"
+#include "cli/core/temporary_dir.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/laptop/host_session.hpp"
 #include "cli/laptop/secret_change.hpp"
@@ -10,47 +11,42 @@
 #include "cli/laptop/ssh_signer.hpp"
 #include "cli/laptop/target.hpp"
 #include "os/clock.hpp"
-#include "os/disk.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 namespace chillbox::cli {
 namespace {
 
-// The set as a file that only the host can read, in the cache; gone with this.
-class Packed {
-public:
-  static Result<Packed> make(
-      const Places& places, const SecretPlace& place, const SecretDoc& doc, std::string recipient) {
-    Packed out;
-    TRY(make_private_dir(places.cache));
-    out.m_path = cat(places.cache, "/", place.site, ".secrets.", ::getpid());
-    artifact::PackRequest request{{}, {std::move(recipient)}, 0, out.m_path, false, {}};
-    for (const auto& [path, text] : secret_set_of(doc))
-      request.entries.push_back(
-          {.name = path, .source = {}, .content = std::string(text), .link_target = {}});
-    auto packed = artifact::pack(request);
-    for (auto& entry : request.entries)
-      wipe(entry.content.data(), entry.content.size());
-    out.m_packed = TRY(std::move(packed));
-    return out;
-  }
-  Packed(Packed&&) = default;
-  Packed& operator=(Packed&&) = delete;
-  ~Packed() {
-    if (!m_path.empty())
-      (void)os::real_disk().remove(m_path);
-  }
-  const artifact::Packed& what() const { return *m_packed; }
-  const std::string& path() const { return m_path; }
-
-private:
-  Packed() = default;
-  std::string m_path;
-  std::optional<artifact::Packed> m_packed;
+struct PackedSet {
+  artifact::Packed what;
+  Fd file;
 };
+
+// The set as a file that only the host can read. It loses its name in the cache at once.
+Result<PackedSet> pack_set(
+    const Places& places, const SecretPlace& place, const SecretDoc& doc, std::string recipient) {
+  TRY(make_private_dir(places.cache));
+  const std::string name = cat(place.site, ".secrets.");
+  for (const std::string& left : {name, cat(".", name)})
+    remove_left(places.cache, left);
+  const std::string path = cat(places.cache, "/", name, ::getpid());
+  artifact::PackRequest request{{}, {std::move(recipient)}, 0, path, false, {}};
+  for (const auto& [file, text] : secret_set_of(doc))
+    request.entries.push_back(
+        {.name = file, .source = {}, .content = std::string(text), .link_target = {}});
+  auto packed = artifact::pack(request);
+  for (auto& entry : request.entries)
+    wipe(entry.content.data(), entry.content.size());
+  if (!packed)
+    return std::unexpected(packed.error());
+  PackedSet set{std::move(*packed), Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC))};
+  if (!set.file || ::unlink(path.c_str()) != 0)
+    return fail_errno(cat("open ", path), errno);
+  return set;
+}
 
 // With the person's own key; with that of ssh, where the host takes only that one.
 Result<std::string> signature_for(Call& call, const Places& places, const PersonKey& key,
@@ -73,31 +69,31 @@ Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& 
             " has another host key than the one that is remembered of it: it was set up again or "
             "recovered, or it is another machine. Send it the secrets?"),
         false));
-  const Packed packed = TRY(Packed::make(places, place, doc, facts.recipient));
+  const PackedSet packed = TRY(pack_set(places, place, doc, facts.recipient));
   const uint64_t newest = facts.site ? facts.site->secrets_serial : 0;
   const auto minutes = static_cast<uint64_t>(os::real_clock().wall()) / 60;
   const artifact::Statement statement{.site = site,
       .secrets = true,
       .version = "",
       .serial = std::max(minutes, newest + 1),
-      .sha256 = packed.what().sha256,
+      .sha256 = packed.what.sha256,
       .expires = {}};
   control::Arguments order;
   order.site = place.site;
-  order.sha256 = packed.what().sha256.str();
-  order.number = packed.what().size;
-  order.signature = TRY(signature_for(call, places, key, facts, packed.what().blake2b, statement));
-  const Fd file(::open(packed.path().c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file)
-    return fail_errno(cat("open ", packed.path()), errno);
+  order.sha256 = packed.what.sha256.str();
+  order.number = packed.what.size;
+  order.signature = TRY(signature_for(call, places, key, facts, packed.what.blake2b, statement));
   const uint64_t from = TRY(session.announce("deploy_secrets", order));
-  TRY(session.send(file.get(), from, packed.what().size, [](uint64_t) {}));
+  TRY(session.send(packed.file.get(), from, packed.what.size, [](uint64_t) {}));
   auto job = session.follow({});
-  if (job && !job->code && target.record && target.record->recipient != facts.recipient) {
-    HostRecord record = *target.record;
-    record.recipient = facts.recipient;
-    (void)save_host(places, record); // else it is asked again
-  }
+  if (job && !job->code && target.record && target.record->recipient != facts.recipient)
+    (void)change_host( // else it is asked again
+        places, target.record->name,
+        [&](HostRecord& record) -> Result<void> {
+          record.recipient = facts.recipient;
+          return {};
+        },
+        Missing::is_an_error);
   return job;
 }
 
@@ -116,7 +112,9 @@ Result<void> send_secrets(Call& call, const Places& places, const PersonKey& key
     const auto job = TRY_IN(target.host.name, send_to(call, places, key, place, doc, target));
     if (job.code)
       return fail(*job.code, cat(target.host.name, ": ", job.message));
-    TRY(remember_sent(places, target.host.name, place, digests_of(doc)));
+    if (const auto kept = remember_sent(places, target.host.name, place, digests_of(doc)); !kept)
+      call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"),
+          " not remembered, so that `secrets diff` does not know of it: ", kept.error().message));
     print_change(call, "secrets-push", target.host.name, true,
         cat(target.host.name, ": ",
             job.message.empty() ? cat("the secrets of ", place.site, " are in use") : job.message));

@@ -6,7 +6,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_sent = 1 << 20;
+constexpr size_t k_max_sent = 16 << 20; // 100,000 keys and more
 
 std::string sent_file(const Places& places, std::string_view folder, const std::string& name) {
   return cat(places.state, folder, crypto::sha256_of(bytes_of(name)).str().substr(0, 32));
@@ -31,7 +31,7 @@ Result<void> remember_sent(const Places& places, const std::string& host, const 
   std::string text;
   for (const auto& [name, digest] : digests)
     text += cat(digest, " ", name, "\n");
-  return write_own_file(sent_file(places, host, place), text);
+  return write_own_file(sent_file(places, host, place), text, k_max_sent);
 }
 
 std::optional<SecretDigests> recall_sent(
@@ -48,7 +48,8 @@ std::optional<SecretDigests> recall_sent(
 
 Result<void> remember_readers(
     const Places& places, const SecretPlace& place, const std::vector<std::string>& recipients) {
-  return write_own_file(sent_file(places, "/readers/", place.path), join(recipients, "\n"));
+  return write_own_file(
+      sent_file(places, "/readers/", place.path), join(recipients, "\n"), k_max_sent);
 }
 
 std::set<std::string> recall_readers(const Places& places, const SecretPlace& place) {

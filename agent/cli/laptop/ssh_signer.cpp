@@ -4,6 +4,7 @@
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "cli/core/file_input.hpp"
+#include "cli/core/temporary_dir.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "os/disk.hpp"
@@ -16,36 +17,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 
 namespace chillbox::cli {
 namespace {
 
 constexpr size_t k_max_ssh_key = 64 * 1024, k_max_said = 4096;
-
-// Goes with everything in it.
-class Folder {
-public:
-  static Result<Folder> create(const Places& places) {
-    TRY(make_runtime_dir(places));
-    std::string path = cat(places.runtime, "/sign-XXXXXX");
-    if (::mkdtemp(path.data()) == nullptr)
-      return fail_errno(cat("make ", path), errno);
-    return Folder(std::move(path));
-  }
-  Folder(Folder&& other) noexcept : m_path(std::exchange(other.m_path, "")) {}
-  Folder& operator=(Folder&&) = delete;
-  ~Folder() {
-    std::error_code error;
-    if (!m_path.empty())
-      std::filesystem::remove_all(m_path, error);
-  }
-  std::string file(std::string_view name) const { return cat(m_path, "/", name); }
-
-private:
-  explicit Folder(std::string path) : m_path(std::move(path)) {}
-  std::string m_path;
-};
 
 // Its standard input stays the terminal, where it asks for a passphrase; what it says goes to
 // `said`.
@@ -140,22 +116,23 @@ std::optional<SshKeyHere> trusted_ssh_key(const control::Facts& facts, const std
 Result<std::string> sign_by_ssh(const Places& places, const SshKeyHere& key,
     const std::array<uint8_t, 64>& blake2b, const artifact::Statement& statement) {
   const std::string program = TRY(find_program("ssh-keygen"));
-  const Folder folder = TRY(Folder::create(places));
+  TRY(make_runtime_dir(places));
+  const auto folder = TRY(TemporaryDir::create(places.runtime, "sign"));
   auto& disk = os::real_disk();
   const os::Owner mine{::geteuid(), ::getegid()};
   const std::string words = artifact::statement_text(statement);
-  TRY(disk.write(folder.file("statement"), cat(words, "\n"), 0600, mine));
-  TRY(disk.write(folder.file("key.pub"), cat(key.key.to_line(), "\n"), 0600, mine));
+  TRY(disk.write(folder.path() + "/statement", cat(words, "\n"), 0600, mine));
+  TRY(disk.write(folder.path() + "/key.pub", cat(key.key.to_line(), "\n"), 0600, mine));
   const Fd said = TRY(os::memory_file());
   const int code = TRY(run_at_terminal(
       {program, "-Y", "sign", "-n", std::string(artifact::k_ssh_namespace), "-f",
-          key.file.empty() ? folder.file("key.pub") : key.file, folder.file("statement")},
+          key.file.empty() ? folder.path() + "/key.pub" : key.file, folder.path() + "/statement"},
       said));
   if (code != 0)
     return fail(
         Code::denied, cat("ssh-keygen did not sign with ", key.key.id(), ": ", last_words(said)));
   auto text = artifact::ssh_signature_file(
-      words, TRY(read_input(folder.file("statement.sig"), k_max_ssh_key)));
+      words, TRY(read_input(folder.path() + "/statement.sig", k_max_ssh_key)));
   const auto signature = TRY(artifact::Signature::parse(text));
   const auto proven = TRY(signature.verify(key.key, blake2b));
   if (proven != words)

@@ -3,6 +3,7 @@
 #include "base/encoding.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "cli/core/temporary_dir.hpp"
 #include "cli/laptop/machine_facts.hpp"
 #include "control/json.hpp"
 #include "crypto/hash.hpp"
@@ -76,7 +77,7 @@ public:
         {"replace", Json::object()}};
     for (const auto& [path, content] : answer.replaced)
       json["replace"][path] = content ? Json(*content) : Json();
-    (void)write_own_file(m_path, dump(json) + "\n"); // else it is resolved again
+    (void)write_own_file(m_path, dump(json) + "\n", k_max_index); // else it is resolved again
   }
 
   const std::string& dir() const { return m_dir; }
@@ -139,7 +140,7 @@ Result<Collected> collect_cached(const Places& places, const SiteFolder& folder,
       continue;
     }
     if (!hooks) {
-      hooks.emplace(TRY(TemporaryDir::create()));
+      hooks.emplace(TRY(TemporaryDir::for_hooks()));
       TRY(write_shipped_hooks(hooks->path()));
       options = options_for(facts);
     }

@@ -3,11 +3,10 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/core/file_input.hpp"
+#include "cli/core/temporary_dir.hpp"
 #include "cli/pack/site_commands.hpp"
 
 #include <nlohmann/json.hpp>
-
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -122,20 +121,6 @@ Result<CollectOptions> collect_options(const Args& args) {
   return options;
 }
 
-Result<TemporaryDir> TemporaryDir::create() {
-  std::error_code error;
-  std::string path = (fs::temp_directory_path(error) / "chillbox-hooks-XXXXXX").string();
-  if (::mkdtemp(path.data()) == nullptr)
-    return fail_errno(cat("make ", path), errno);
-  return TemporaryDir(std::move(path));
-}
-
-TemporaryDir::~TemporaryDir() {
-  std::error_code error;
-  if (!m_path.empty())
-    fs::remove_all(m_path, error);
-}
-
 Result<std::optional<CollectAnswer>> collect_service(const SiteFolder& folder,
     const config::Service& service, const CollectOptions& options, os::Runner& runner,
     const std::string& hooks) {
@@ -154,7 +139,7 @@ Result<std::map<std::string, Replacements>> collect(const SiteFolder& folder,
     if (!is_collected(folder, service) || !fs::is_directory(dir, error))
       continue;
     if (!hooks) {
-      hooks.emplace(TRY(TemporaryDir::create()));
+      hooks.emplace(TRY(TemporaryDir::for_hooks()));
       TRY(write_shipped_hooks(hooks->path()));
     }
     if (options.collects)

@@ -45,20 +45,6 @@ Result<std::optional<CollectAnswer>> collect_service(const SiteFolder& folder,
     const config::Service& service, const CollectOptions& options, os::Runner& runner,
     const std::string& hooks);
 
-// A folder that goes with its owner.
-class TemporaryDir {
-public:
-  static Result<TemporaryDir> create();
-  TemporaryDir(TemporaryDir&& other) noexcept : m_path(std::exchange(other.m_path, {})) {}
-  TemporaryDir& operator=(TemporaryDir&&) = delete;
-  ~TemporaryDir();
-  const std::string& path() const { return m_path; }
-
-private:
-  explicit TemporaryDir(std::string path) : m_path(std::move(path)) {}
-  std::string m_path;
-};
-
 // For each service, by its name, what replaces its own files. What `collect` fails with.
 Result<std::map<std::string, Replacements>> collect(const SiteFolder& folder,
     const CollectOptions& options, os::Runner& runner, Progress& progress);

@@ -107,6 +107,8 @@ void remove_begun(const std::string& path) {
 } // namespace
 
 Result<void> check_signer_args(const Args& args, std::string_view example) {
+  if (args.has("serial") && args.has("for"))
+    return fail(Code::usage, "--serial and --for exclude each other: give one of them");
   std::vector<std::string> missing;
   if (!args.has("recipient") && !args.has("recipients-file"))
     missing.emplace_back("for which host (-R FILE, its recipient.txt, or -r AGE1..)");
@@ -160,8 +162,6 @@ namespace {
 Result<uint64_t> serial_of(
     const Args& args, const ArtifactSigner& signer, const SiteName& site, bool secrets) {
   const int64_t now = os::real_clock().wall();
-  if (args.has("serial") && args.has("for"))
-    return fail(Code::usage, "--serial and --for exclude each other: give one of them");
   if (args.has("serial"))
     return args.number("serial", 0);
   if (!args.has("for"))

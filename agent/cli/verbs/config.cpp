@@ -68,6 +68,7 @@ std::string changed_text(std::string_view text, std::string_view key, std::strin
 Result<void> run_config_set(Call& call) {
   const Places places = Places::find();
   const std::string key = call.args.text("KEY"), value = call.args.text("VALUE");
+  const os::LockFile lock = TRY(lock_own(places, "config"));
   (void)TRY(load_user_config(places)); // a file with a mistake is not made worse
   const auto read = read_own_file(places.config_file(), k_max_config);
   if (!read && read.error().code != Code::not_found)
@@ -75,7 +76,7 @@ Result<void> run_config_set(Call& call) {
   const std::string before = read ? *read : "", after = changed_text(before, key, value);
   TRY_IN(key, parse_user_config(after, places.config_file()));
   if (after != before)
-    TRY(write_own_file(places.config_file(), after));
+    TRY(write_own_file(places.config_file(), after, k_max_config));
   print_change(call, "config-set", key, after != before,
       cat(after == before ? "unchanged: " : "", key,
           value.empty() ? " is not set" : cat(" is ", printable(value, 500))));

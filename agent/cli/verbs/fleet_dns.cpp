@@ -2,9 +2,9 @@
 // It needs to know neither zones nor hosts. The fence is the epoch of the roster, which the zone
 // has as well: it refuses a laptop with an older one.
 #include "cli/core/options.hpp"
+#include "cli/core/temporary_dir.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/laptop/fleet_roster.hpp"
-#include "cli/pack/collect.hpp"
 #include "cli/pack/kinds.hpp"
 
 #include "base/text.hpp"
@@ -114,7 +114,7 @@ Result<void> run_fleet_dns(Call& call) {
   for (const auto& name : call.args.list("NAME"))
     if (!config::is_host_name(name))
       return fail(Code::usage, cat("'", printable(name, 100), "' is no host name"));
-  const auto hooks = TRY(TemporaryDir::create());
+  const auto hooks = TRY(TemporaryDir::for_hooks());
   TRY(write_shipped_hooks(hooks.path()));
   for (const auto& name : call.args.list("NAME")) {
     os::Command c;

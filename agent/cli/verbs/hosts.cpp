@@ -62,10 +62,18 @@ Result<void> run_hosts(Call& call) {
   for (size_t i = 0; i < records.size(); ++i) {
     HostRecord& record = records[i];
     if (!seen[i].version.empty()) {
-      record.seen_ms = now;
-      record.version = seen[i].version;
-      record.sites = seen[i].sites;
-      TRY(save_host(places, record));
+      auto changed = change_host(
+          places, record.name,
+          [&](HostRecord& as_it_is) -> Result<void> {
+            as_it_is.seen_ms = now;
+            as_it_is.version = seen[i].version;
+            as_it_is.sites = seen[i].sites;
+            return {};
+          },
+          Missing::is_an_error);
+      if (!changed && changed.error().code == Code::not_found)
+        continue; // it was removed meanwhile
+      record = TRY(std::move(changed));
     }
     answer.hosts.push_back({.name = record.name,
         .ssh = record.ssh,

@@ -120,15 +120,27 @@ Result<void> run_join(Call& call) {
   const auto facts = TRY(ask_facts(places, record));
   if (!facts) {
     const std::string line = TRY(line_for_admin(record, key));
-    TRY(save_host(places, record)); // once it is done there, deploy works at once
+    (void)TRY(change_host(
+        places, record.name,
+        [&](HostRecord& known) -> Result<void> {
+          known.ssh = record.ssh;
+          return {};
+        },
+        Missing::is_made)); // once it is done there, deploy works at once
     call.terminal.print(
         cat("Send this to an admin of ", record.name, ", who runs it:\n\n  ", line, "\n"));
     return fail(Code::denied,
         cat(record.name, " does not know you yet: then run chillboxctl join ",
             printable(call.args.text("HOST"), 200), " again, or deploy"));
   }
-  take_facts(record, *facts);
-  TRY(save_host(places, record));
+  record = TRY(change_host(
+      places, record.name,
+      [&](HostRecord& known) -> Result<void> {
+        known.ssh = record.ssh;
+        take_facts(known, *facts);
+        return {};
+      },
+      Missing::is_made));
   if (call.terminal.json()) {
     call.terminal.print(control::answer_text("facts", *facts));
     return {};

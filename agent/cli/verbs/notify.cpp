@@ -101,13 +101,12 @@ Result<Values> values_on_input() {
 }
 
 Result<std::string> ask_for(const Setting& setting) {
-  const std::string prompt =
-      cat(setting.name, setting.help.empty() ? "" : cat(" (", setting.help, ")"), ": ");
+  const std::string more = setting.help.empty() ? "" : cat(" (", setting.help, ")");
   if (setting.secret) {
-    const auto secret = TRY(ask_secret(prompt));
+    const auto secret = TRY(ask_secret(setting.name, more));
     return std::string(secret.text());
   }
-  return ask_line(prompt, setting.name, cat("--set ", setting.name, "=VALUE"));
+  return ask_line(cat(setting.name, more), setting.name, cat("--set ", setting.name, "=VALUE"));
 }
 
 Result<Values> settings_from(Call& call, const std::vector<Setting>& known) {

@@ -161,7 +161,7 @@ Result<void> run_rollout_stop(Call& call) {
   if (state.ended)
     return fail(Code::conflict, "it has ended");
   TRY(state.taken ? halt_rollout(here.places, state, false)
-                  : write_own_file(rollout_stop_file(here.places, here.site, here.env), ""));
+                  : write_own_file(rollout_stop_file(here.places, here.site, here.env), "", 0));
   print(call, state);
   return {};
 }

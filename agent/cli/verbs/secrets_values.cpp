@@ -48,7 +48,7 @@ SecretString text_of_secret(const SecretBytes& bytes) {
 // Typed without echo; from a pipe the whole of it, without its last line end.
 Result<SecretString> ask_value(const SecretName& name) {
   if (::isatty(STDIN_FILENO) == 1)
-    return text_of_secret(TRY(ask_secret(cat(name.key, " for ", name.file, ", not shown"))));
+    return text_of_secret(TRY(ask_secret(name.key, cat(" for ", name.file, ", not shown"))));
   SecretString value = text_of_secret(TRY(read_secret_input("-", k_max_value)));
   while (value.ends_with('\n') || value.ends_with('\r'))
     value.pop_back();
@@ -78,16 +78,35 @@ Result<void> run_secrets_list(Call& call) {
   return {};
 }
 
-Result<void> run_secrets_set(Call& call) {
-  auto change = TRY(SecretChange::open(call));
-  const auto words = call.args.list("KEY");
-  if (words.size() > 1 && ::isatty(STDIN_FILENO) != 1)
-    return fail(Code::usage, "a pipe has the value of one key: set them one after the other");
-  std::vector<SecretName> names;
+// What `unset` takes besides keys: "tls/hello.pem", which has none.
+bool is_whole_file(const std::string& word) {
+  return word.contains('/') && !word.contains(':');
+}
+
+// Before a key's passphrase is asked for.
+enum class Takes { keys, files_too };
+Result<std::vector<std::string>> checked_keys(Call& call, Takes takes = Takes::keys) {
+  auto words = call.args.list("KEY");
   for (const auto& word : words) {
+    if (takes == Takes::files_too && is_whole_file(word)) {
+      TRY(check_secret_path(word));
+      continue;
+    }
     if (word.contains('='))
       return fail(Code::usage,
           "a value is never an argument, where everyone could see it: give only the key, and type it when asked");
+    TRY(parse_secret_name(word));
+  }
+  return words;
+}
+
+Result<void> run_secrets_set(Call& call) {
+  const auto words = TRY(checked_keys(call));
+  if (words.size() > 1 && ::isatty(STDIN_FILENO) != 1)
+    return fail(Code::usage, "a pipe has the value of one key: set them one after the other");
+  auto change = TRY(SecretChange::open(call));
+  std::vector<SecretName> names;
+  for (const auto& word : words) {
     names.push_back(TRY(change.resolve(word)));
     TRY(change.agree_to_key(names.back()));
   }
@@ -108,9 +127,15 @@ Result<void> run_secrets_set(Call& call) {
 }
 
 Result<void> run_unset(Call& call) {
+  const auto words = TRY(checked_keys(call, Takes::files_too));
   auto change = TRY(SecretChange::open(call));
   std::vector<std::string> gone;
-  for (const auto& word : call.args.list("KEY")) {
+  for (const auto& word : words) {
+    if (is_whole_file(word)) {
+      if (change.doc().files.erase(word) > 0)
+        gone.push_back(word);
+      continue;
+    }
     const auto name = TRY(change.resolve(word));
     const auto file = change.doc().files.find(name.file);
     if (file != change.doc().files.end() && file->second.keys.erase(name.key) > 0)
@@ -128,9 +153,10 @@ Result<void> run_secrets_rotate(Call& call) {
   if (bytes < k_least_bytes || bytes > k_most_bytes)
     return fail(
         Code::usage, cat("--bytes ", bytes, ": must be ", k_least_bytes, " to ", k_most_bytes));
+  const auto words = TRY(checked_keys(call));
   auto change = TRY(SecretChange::open(call));
   std::vector<std::string> changed;
-  for (const auto& word : call.args.list("KEY")) {
+  for (const auto& word : words) {
     const auto name = TRY(change.resolve(word));
     TRY(change.agree_to_key(name));
     std::string value = random_token(bytes);
@@ -141,8 +167,8 @@ Result<void> run_secrets_rotate(Call& call) {
   return change.finish(cat("new random values: ", join(changed, ", ")));
 }
 
-// A whole file takes the place of what the set has under this name.
-Result<void> replace(SecretChange& change, const std::string& path, SecretString text) {
+// A whole file takes the place of what the set has under this name. False: it is the same.
+Result<bool> replace(SecretChange& change, const std::string& path, SecretString text) {
   const auto format = secret_format_of(path);
   bool changed = false;
   if (format == SecretFormat::text) {
@@ -159,43 +185,52 @@ Result<void> replace(SecretChange& change, const std::string& path, SecretString
     for (auto& [key, value] : values)
       changed |= change.put({path, key}, std::move(value));
   }
-  if (!changed) {
-    change.as_it_is(path);
-    return {};
-  }
-  return change.finish(cat(path, ": changed"));
+  return changed;
 }
 
 Result<void> run_secrets_import(Call& call) {
-  auto change = TRY(SecretChange::open(call));
   const std::string file = call.args.text("FILE");
   const auto slash = file.rfind('/');
   const auto before = slash == std::string::npos || slash == 0 ? slash : file.rfind('/', slash - 1);
   const std::string path =
       call.args.text("as", before == std::string::npos ? file : file.substr(before + 1));
-  TRY(change.check_file(path));
+  TRY(check_secret_path(path));
   const SecretBytes text = TRY(read_secret_input(file, k_max_value));
-  TRY(replace(change, path, text_of_secret(text)));
+  auto change = TRY(SecretChange::open(call));
+  TRY(change.check_file(path));
+  if (TRY(replace(change, path, text_of_secret(text))))
+    TRY(change.finish(cat(path, ": changed")));
+  else
+    change.as_it_is(path);
   if (file != "-")
     call.terminal.print_status(cat(printable(file, 1024),
         " still has them in plain text: remove it when you need it no more"));
   return {};
 }
 
+// Saved while the editor's folder is there, so that nothing that was typed is lost by a mistake.
 Result<void> run_edit(Call& call) {
-  auto change = TRY(SecretChange::open(call));
   const std::string path = call.args.text("FILE");
+  TRY(check_secret_path(path));
+  TRY(check_editor());
+  auto change = TRY(SecretChange::open(call));
   TRY(change.check_file(path));
   SecretString before;
   for (auto& [name, text] : secret_set_of(change.doc()))
     if (name == path)
       before = std::move(text);
-  SecretString after = TRY(edit_secret(path.substr(path.find('/') + 1), before));
-  if (after == before) {
+  bool changed = false;
+  const auto take = [&](SecretString after) -> Result<void> {
+    change.begin_again();
+    changed = after != before && TRY(replace(change, path, std::move(after)));
+    return changed ? change.save() : Result<void>{};
+  };
+  TRY(edit_secret(call, path.substr(path.find('/') + 1), before, take));
+  if (!changed) {
     change.as_it_is(path);
     return {};
   }
-  return replace(change, path, std::move(after));
+  return change.send(cat(path, ": changed"));
 }
 
 Result<void> run_secrets_push(Call& call) {

@@ -294,9 +294,16 @@ Result<void> Setup::carry_out(const SetupPlan& plan) {
 
 Result<void> Setup::remember() {
   TRY(look()); // as it is now
-  take_look(m_record, m_look);
-  m_record.seen_ms = os::real_clock().wall() * 1000;
-  return save_host(Places::find(), m_record);
+  m_record = TRY(change_host(
+      Places::find(), m_record.name,
+      [this](HostRecord& record) -> Result<void> {
+        record.ssh = m_record.ssh;
+        take_look(record, m_look);
+        record.seen_ms = os::real_clock().wall() * 1000;
+        return {};
+      },
+      Missing::is_made));
+  return {};
 }
 
 // doctor has the last word.
