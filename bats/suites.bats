@@ -11,7 +11,7 @@ file() { # NAME COMMAND: a file with one test
 }
 
 # As from a shell: the bats that runs this file has its own words in the environment.
-suite() { env -i PATH=/usr/local/bin:/usr/bin:/bin BUILD="$PWD/build" sh tests/run-all shell; }
+suite() { env -i PATH=/usr/local/bin:/usr/bin:/bin AT_ONCE="${AT_ONCE-}" BUILD="$PWD/build" sh tests/run-all shell; }
 
 @test "a file that fails next to others has a second run, alone, which counts, and is named" {
     file good true
@@ -30,6 +30,19 @@ suite() { env -i PATH=/usr/local/bin:/usr/bin:/bin BUILD="$PWD/build" sh tests/r
     for n in 1 2 3; do file "bad$n" false; done
     run -1 suite
     [[ "$output" != *again* && "${lines[-1]}" == "1 passed, 4 failed" ]]
+}
+
+@test "files begin with the one that took longest the last time, a new one before it, and what each took is listed" {
+    file quick "echo quick >>$PWD/started"
+    file slow "echo slow >>$PWD/started; sleep 2"
+    printf '%0600d\n' 0 | sed 's/^/# /' >>bats/quick.bats # the larger one
+    AT_ONCE=1 run -0 suite
+    [ "$(sed -n 2p build/story-times | awk '{print $3, $4}')" = "1 bats/slow.bats" ]
+    [ "$(wc -l <build/story-times)" -eq 3 ]
+    file new "echo new >>$PWD/started"
+    : >started
+    AT_ONCE=1 run -0 suite
+    [ "$(paste -s -d ' ' started)" = "new slow quick" ]
 }
 
 @test "what a fresh machine runs is each target of make help, and the list of words for them names no other" {
