@@ -63,6 +63,8 @@ LIBS_CLI = -lsodium -lseccomp $(LIBS_HTTP) -lzstd -lz -lpthread
 
 # Only the host in a box needs root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))
+# Its root file system is made while others compile, where nobody is asked for a password.
+BOX_ROOT := $(if $(filter 0,$(shell id -u)),box-root)
 
 # What compiling needs, and what compiling tests needs.
 DEPS_SENTINEL := $(BUILD)/.deps
@@ -71,7 +73,7 @@ DEPS_TESTS := $(BUILD)/.deps-tests
 ROOMS_TESTED ?= $(ROOMS)
 TESTS := $(foreach room,$(ROOMS_TESTED),$(if $(wildcard tests/$(room)/*_test.cpp),$(BUILD)/test-$(room)))
 
-.PHONY: help all deps build test unit unit-programs demo demo-fleet fleet-load lint bench install clean
+.PHONY: help all deps build test unit unit-programs box-root demo demo-fleet fleet-load lint bench install clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -188,10 +190,14 @@ $(DEPS_TESTS): .ci/deps
 	@mkdir -p $(@D) && touch $@
 
 SUITES ?= lint unit stories
-test: deps $(LINT_TOOLS) build test-ca $(TESTS) $(BUILD)/crypto-tool ## run every test (SUITES="lint unit stories" chooses)
+test: deps $(if $(filter stories host,$(SUITES)),$(BOX_ROOT)) $(LINT_TOOLS) build test-ca $(TESTS) $(BUILD)/crypto-tool ## run every test (SUITES="lint unit stories" chooses)
 	@BUILD=$(BUILD) UNIT_TESTS="$(TESTS)" sh tests/run-all $(SUITES)
 
-demo: build ## play the whole story on a host in a box, with real output (KEEP=1 leaves the host running)
+box-root: | $(DEPS_SENTINEL)
+	@sh .ci/deps box test
+	@sh tests/host/box root >/dev/null
+
+demo: $(BOX_ROOT) build ## play the whole story on a host in a box, with real output (KEEP=1 leaves the host running)
 	@sh .ci/deps box test
 	@[ "$$(id -u)" -eq 0 ] || echo 'demo: a host in a box needs root: it is asked for now'
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) KEEP=$(KEEP) sh tests/host/demo
@@ -200,7 +206,7 @@ fleet-load: build ## send 100,000 requests through a balancer, over 20 rollouts 
 	@sh .ci/deps box test
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) bats --filter-tags slow bats/host-balance.bats
 
-demo-fleet: build ## play the story of two hosts that serve one site, in two boxes
+demo-fleet: $(BOX_ROOT) build ## play the story of two hosts that serve one site, in two boxes
 	@sh .ci/deps box test
 	@[ "$$(id -u)" -eq 0 ] || echo 'demo-fleet: hosts in boxes need root: it is asked for now'
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) sh tests/host/demo-fleet
