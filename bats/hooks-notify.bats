@@ -77,6 +77,31 @@ END
     done
 }
 
+@test "a text that is cut ends with a whole character, and each word of a subject has whole ones [fault-1022]" {
+    mkdir -p "$BATS_TEST_TMPDIR/bin"
+    printf '#!/bin/sh\nexec cat >%s/mail\n' "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/bin/sendmail"
+    chmod +x "$BATS_TEST_TMPDIR/bin/sendmail"
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH
+    for shell in "${SHELLS[@]}"; do
+        for before in '' a ab abc; do
+            NASTY=$before$(printf '€😀%.0s' {1..500})
+            send "$shell" slack "url=$URL"
+            got .body | iconv -f utf-8 -t utf-8 >/dev/null
+            [ "$(body '.blocks[1].text.text' | wc -c)" -ge 2890 ]
+            [ "$(body '.blocks[] | .text.text' | grep -c $'\uFFFD')" -eq 0 ]
+            send "$shell" discord "url=$URL"
+            [ "$(body .content | grep -c $'\uFFFD')" -eq 0 ]
+            send "$shell" mail $'to=ops@example.org\nfrom=host@example.org\nid=msg_7'
+            python3 - "$BATS_TEST_TMPDIR/mail" <<'END'
+import base64, re, sys
+words = re.findall(rb"=\?UTF-8\?B\?([^?]*)\?=", open(sys.argv[1], "rb").read())
+text = "".join(base64.b64decode(word).decode() for word in words)
+assert len(words) == 3 and 115 <= len(text.encode()) <= 120, text
+END
+        done
+    done
+}
+
 @test "the webhook: what was signed is what is sent, byte for byte [fault-689]" {
     for shell in "${SHELLS[@]}"; do
         printf '%s' '{"type":"a.b","x":"\"\\ é"}' | $shell "$HOOKS/webhook" send 3<<<"url=$URL/in"$'\n''id=msg_1'$'\n''timestamp=1800000000'$'\n''signature=v1,abc='
