@@ -69,9 +69,8 @@ Result<Json> state_of(store::Store& store, const store::SiteRow& row) {
     json["serials"][what] = TRY(store.serial(row.site, what));
   for (const auto& asset : TRY(store.assets(row.site)))
     json["assets"].push_back({{"kind", asset.kind}, {"name", asset.name}, {"id", asset.id}});
-  for (const auto& release : TRY(store.releases(row.site))) // newest first
-    if (is_kept(release.state))
-      json["releases"].push_back(json_of(release));
+  for (const auto& release : TRY(store.kept_releases(row.site))) // newest first
+    json["releases"].push_back(json_of(release));
   if (const auto set = TRY(store.secret_set(row.site)))
     json["secret_set"] = {{"sha256", set->sha256}, {"serial", set->serial},
         {"received_ms", set->received_ms}, {"signer", set->signer}};

@@ -303,9 +303,14 @@ CREATE INDEX cron_runs_at ON cron_runs(site, kind, started_ms);
 CREATE INDEX audit_at ON audit(time_ms);
 )sql";
 
+// A site's history may be long, and what it can go back to is short.
+constexpr std::string_view k_kept = R"sql(
+CREATE INDEX releases_kept ON releases(site, seq) WHERE state IN ('good', 'unproven');
+)sql";
+
 constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds,
     k_assets, k_unlock_failures, k_certificates, k_indexes, k_runs, k_notices, k_totals, k_hours,
-    k_by_time};
+    k_by_time, k_kept};
 
 } // namespace
 

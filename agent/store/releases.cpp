@@ -138,6 +138,15 @@ Result<std::vector<Release>> Store::releases(const SiteName& site) {
       [&](Stmt& row) { return read_release(db, row); }, site.str());
 }
 
+Result<std::vector<Release>> Store::kept_releases(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.all<Release>(
+      "SELECT " RELEASE_COLUMNS " FROM releases INDEXED BY releases_kept"
+      " WHERE site = ?1 AND state IN ('good', 'unproven') ORDER BY seq DESC",
+      [&](Stmt& row) { return read_release(db, row); }, site.str());
+}
+
 Result<std::vector<Release>> Store::newest_releases(
     const SiteName& site, const std::string& live, size_t limit) {
   const std::scoped_lock lock(m_state->mutex);

@@ -80,7 +80,8 @@ std::string keys_of(const SecretDoc& doc) {
 
 TEST_CASE("[fault-981] secrets that two changed at the same time are those of both") {
   const auto base = doc_with({{"A", entry_with("1")}, {"B", entry_with("2")}});
-  const auto mine = doc_with({{"A", entry_with("1")}, {"B", entry_with("3")}, {"C", entry_with("4")}});
+  const auto mine =
+      doc_with({{"A", entry_with("1")}, {"B", entry_with("3")}, {"C", entry_with("4")}});
   auto theirs = doc_with({{"B", entry_with("2")}, {"D", entry_with("5")}});
   theirs.files["tls/x.pem"] = {SecretFormat::text, {{"", entry_with("PEM")}}};
   const auto both = merge_secrets(base, mine, theirs);
@@ -90,9 +91,10 @@ TEST_CASE("[fault-981] secrets that two changed at the same time are those of bo
   // The first ones of a new document, and the last one of an old file.
   CHECK(keys_of(merge_secrets(doc_with({}), doc_with({{"C", entry_with("4")}}), theirs).value()) ==
       "=PEM B=2 C=4 D=5 ");
-  CHECK(merge_secrets(base, doc_with({}), doc_with({{"A", entry_with("1")}, {"B", entry_with("2")}}))
-            .value()
-            .files.empty());
+  CHECK(
+      merge_secrets(base, doc_with({}), doc_with({{"A", entry_with("1")}, {"B", entry_with("2")}}))
+          .value()
+          .files.empty());
 }
 
 TEST_CASE("[fault-981] a value that another one changed meanwhile, too, is not written over") {
@@ -188,7 +190,8 @@ TEST_CASE("[fault-984] two deploys of one site to one host pack two files, and n
   put_text(one, "1");
   put_text(two, "2");
   put_text(places.cache + "/artifacts/web1.hello.tar.zst.age", "of an older version");
-  const std::string other = ArtifactCache::open(places, "web1", "shop").value().kept(std::string(64, 'a'));
+  const std::string other =
+      ArtifactCache::open(places, "web1", "shop").value().kept(std::string(64, 'a'));
   put_text(other, "3");
   {
     const Fd sending = ArtifactCache::hold(one);
@@ -208,7 +211,8 @@ TEST_CASE("[fault-985] what a killed command left is removed by the next one, an
   TempDir dir;
   const std::string gone = std::to_string(ended_process()), me = std::to_string(::getpid());
   for (const auto& name : {cat("x-", gone, "-abc"), cat("x-", me, "-abc"), cat("y-", gone, "-abc"),
-           std::string("x-abc"), cat("x-", gone, "9abc"), std::string("x--1-abc"), std::string("x-0-a")})
+           std::string("x-abc"), cat("x-", gone, "9abc"), std::string("x--1-abc"),
+           std::string("x-0-a")})
     fs::create_directories(dir.path() + "/" + name + "/deep");
   put_text(cat(dir.path(), "/.x-", gone, ".tmp.AAAA"), "");
   {

@@ -12,7 +12,7 @@ import sys
 FEW = {"sites", "hosts", "holds", "counters", "totals", "secret_sets", "assets", "certificates", "unlock_failures", "outbox_targets",
        "CONSTANT", "sqlite_sequence", "sqlite_master", "sqlite_schema"}
 # Partial indexes: of what is open, or still needed.
-OPEN = {"jobs_open", "jobs_open_source", "cron_runs_open", "notices_open", "notices_tell", "outbox_open", "releases_needed"}
+OPEN = {"jobs_open", "jobs_open_source", "cron_runs_open", "notices_open", "notices_tell", "outbox_open", "releases_needed", "releases_kept"}
 # Forgotten soon, and looked at by the hour, when a notice is sent, or on request.
 BOUNDED = {
     "notices": "as many are kept as may be open",

@@ -1,3 +1,4 @@
+#include "base/text.hpp"
 #include "scratch.hpp"
 
 using namespace chillbox;
@@ -172,4 +173,22 @@ TEST_CASE("the newest releases are so many, and the live one however old it is")
   CHECK(ids("1.0.0-1", 1) == std::vector<std::string>{"1.0.3-4", "1.0.0-1"});
   CHECK(ids("1.0.3-4", 9).size() == 4);
   CHECK(ids("", 0).empty());
+}
+
+TEST_CASE("the kept releases are those that can be live, newest first, each whole") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  constexpr ReleaseState k_states[] = {ReleaseState::good, ReleaseState::failed,
+      ReleaseState::unproven, ReleaseState::removed, ReleaseState::staged};
+  for (size_t i = 0; i < std::size(k_states); ++i) {
+    Release release = new_release(cat("1.0.", i, "-", i + 1));
+    release.state = k_states[i];
+    must(store.put_release(release));
+  }
+  const auto kept = must(store.kept_releases(site()));
+  REQUIRE(kept.size() == 2);
+  CHECK(kept[0].id == "1.0.2-3");
+  CHECK(kept[1].id == "1.0.0-1");
+  CHECK(kept[1].nginx == "server {}\n");
+  CHECK(must(store.kept_releases(site("shop"))).empty());
 }

@@ -36,7 +36,7 @@ void remove_left(const std::string& dir, std::string_view prefix,
   std::error_code error;
   std::vector<fs::path> left;
   for (auto entry = fs::directory_iterator(dir, error); entry != fs::directory_iterator();
-       entry.increment(error))
+      entry.increment(error))
     if (is_left(entry->path(), prefix))
       left.push_back(entry->path());
   for (const auto& path : left)

@@ -1,6 +1,6 @@
-// Folders and files that go with the process that made them. A signal may end it before it can remove
-// them (interrupt.hpp), so each has the id of its process in its name, and the next one that makes
-// such a thing at the same place removes what was left.
+// Folders and files that go with the process that made them. A signal may end it before it can
+// remove them (interrupt.hpp), so each has the id of its process in its name, and the next one that
+// makes such a thing at the same place removes what was left.
 #pragma once
 
 #include "base/error.hpp"
@@ -12,8 +12,8 @@
 
 namespace chillbox::cli {
 
-// What is called PREFIX and the id of a process that is no more, and then nothing, or '.' or '-' and
-// anything; only what belongs to this user.
+// What is called PREFIX and the id of a process that is no more, and then nothing, or '.' or '-'
+// and anything; only what belongs to this user.
 void remove_left(const std::string& dir, std::string_view prefix,
     const std::function<void(const std::string& path)>& remove = {});
 

@@ -1,5 +1,5 @@
-// The artifacts that this laptop packed of one site for one host. Each is called by what is in it, so
-// that two deploys at once send each its own bytes; and each that is being sent is held, so that
+// The artifacts that this laptop packed of one site for one host. Each is called by what is in it,
+// so that two deploys at once send each its own bytes; and each that is being sent is held, so that
 // another deploy, which removes older ones, leaves it there.
 #pragma once
 

@@ -1,5 +1,5 @@
-// A deploy of a project to one host: asks it what it is, collects what it needs, packs, signs, sends by
-// ssh, and follows the job.
+// A deploy of a project to one host: asks it what it is, collects what it needs, packs, signs,
+// sends by ssh, and follows the job.
 #pragma once
 
 #include "cli/core/verb.hpp"

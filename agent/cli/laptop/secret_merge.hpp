@@ -1,5 +1,5 @@
-// Two changes of one document at the same time: in another terminal, by `git pull` while an editor is
-// open. Both stay, unless they are about one value.
+// Two changes of one document at the same time: in another terminal, by `git pull` while an editor
+// is open. Both stay, unless they are about one value.
 #pragma once
 
 #include "base/error.hpp"
