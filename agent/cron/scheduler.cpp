@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "config/site.hpp"
+#include "store/notices.hpp"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -127,6 +128,14 @@ std::string Scheduler::elsewhere(const CronEntry& entry) const {
   return m_host.elsewhere ? m_host.elsewhere(entry.run_on) : std::string();
 }
 
+// Of a line that is not in force any more no run will end the notice that it failed.
+Result<void> Scheduler::keep_notices(const SiteName& site, const std::vector<CronEntry>& entries) {
+  std::vector<std::string> lines;
+  for (const auto& entry : entries)
+    lines.push_back(entry.line);
+  return store::Notices(m_host.store).keep_cron(site, lines, m_host.clock.wall_ms());
+}
+
 // An entry that both releases have keeps its moment, so that a switch in that second loses no run.
 // A crontab that cannot be read is read again next time.
 void Scheduler::read_sites() {
@@ -149,7 +158,8 @@ void Scheduler::read_sites() {
       log::error(
           cat("site '", row.site.str(), "': cannot read its crontab: ", read.error().message));
       all = false;
-    }
+    } else if (auto kept = keep_notices(row.site, *read); !kept)
+      log::warn(cat("notices of '", row.site.str(), "': ", kept.error().message));
     Site site{.release = row.stopped || !read ? "" : row.live,
         .entries = read ? std::move(*read) : std::vector<CronEntry>{}};
     for (auto& entry : site.entries) {

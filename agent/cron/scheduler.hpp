@@ -118,6 +118,7 @@ private:
   };
   void adopt_runs();
   void wake();
+  Result<void> keep_notices(const SiteName& site, const std::vector<CronEntry>& entries);
   void read_sites();
   void read_errands();
   void run_due();

@@ -42,7 +42,7 @@ Result<IntakeAnswer> accept_one(
           source_of(intake.job))) >= queue_max)
     return IntakeAnswer{.verdict = IntakeVerdict::full, .job = {}, .superseded = {}};
   IntakeAnswer answer{.verdict = IntakeVerdict::accepted, .job = intake.job.id, .superseded = {}};
-  TRY(supersede(db, intake.job, now_ms, answer.superseded));
+  TRY(supersede(db, intake.job, supersedes_at_once(intake.job), now_ms, answer.superseded));
   TRY(insert_job(db, intake.job));
   TRY(db.run(
       "INSERT INTO deliveries VALUES(?1, coalesce((SELECT max(number) FROM deliveries WHERE sender = ?1), 0) + 1, ?2, ?3, ?4, ?5, ?6)",

@@ -174,7 +174,8 @@ std::string source_of(const Job& job) {
   return cat(job.kind == JobKind::ping ? k_ping_source : "", job.actor);
 }
 
-Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std::string>& ids) {
+Result<void> supersede(Db& db, const Job& newer, std::string_view source, int64_t now_ms,
+    std::vector<std::string>& ids) {
   if (newer.kind != JobKind::deploy && newer.kind != JobKind::rollback)
     return {};
   const bool deploy = newer.kind == JobKind::deploy;
@@ -182,8 +183,10 @@ Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std
       cat(deploy ? "superseded by the newer deploy " : "cancelled by the rollback ", newer.id);
   auto older = TRY(db.all<Job>(
       "SELECT " JOB_COLUMNS
-      " FROM jobs INDEXED BY jobs_open WHERE open = 1 AND site = ?1 AND kind IN ('deploy', ?2) AND state <> 'running'",
-      [&](Stmt& row) { return read_job(db, row); }, newer.site.str(), name(newer.kind)));
+      " FROM jobs INDEXED BY jobs_open WHERE open = 1 AND site = ?1 AND kind IN ('deploy', ?2) AND state <> 'running'"
+      " AND (?3 = '' OR source = ?3) AND seq < coalesce((SELECT seq FROM jobs WHERE id = ?4), seq + 1)",
+      [&](Stmt& row) { return read_job(db, row); }, newer.site.str(), name(newer.kind), source,
+      newer.id));
   for (Job& job : older) {
     job.state = deploy ? JobState::superseded : JobState::cancelled;
     job.finished_ms = now_ms;
@@ -198,6 +201,10 @@ Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std
     ids.push_back(job.id);
   }
   return {};
+}
+
+std::string supersedes_at_once(const Job& newer) {
+  return newer.kind == JobKind::deploy ? source_of(newer) : "";
 }
 
 Result<void> forget_old_jobs(Db& db, const std::string& source) {
@@ -240,13 +247,24 @@ Result<void> Store::add_job(const Job& job, std::vector<std::string>* superseded
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
   std::vector<std::string> ids;
-  TRY(supersede(db, job, job.created_ms, ids));
+  TRY(supersede(db, job, supersedes_at_once(job), job.created_ms, ids));
   TRY(insert_job(db, job));
   TRY(forget_old_jobs(db, source_of(job)));
   TRY(txn.commit());
   if (superseded != nullptr)
     *superseded = std::move(ids);
   return {};
+}
+
+Result<std::vector<std::string>> Store::supersede_older(const Job& job, int64_t now_ms) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  std::vector<std::string> ids;
+  TRY(supersede(db, job, "", now_ms, ids));
+  if (!ids.empty())
+    TRY(txn.commit());
+  return ids;
 }
 
 Result<std::optional<Job>> Store::job(const std::string& id) {

@@ -130,10 +130,18 @@ Result<void> tell_of_job(Db& db, const Job& job) {
           .time_ms = job.finished_ms});
 }
 
+namespace {
+
+std::string subject_of(std::string_view line) {
+  return printable(line, 100);
+}
+
+} // namespace
+
 Result<void> tell_of_run(Db& db, const CronRun& run) {
   if (run.kind != control::RunKind::cron)
     return {};
-  const std::string line = printable(run.line, 100);
+  const std::string line = subject_of(run.line);
   if (run.state == CronState::done)
     return end_notice(db, "cron.failed", run.site.str(), line, run.ended_ms);
   if (run.state != CronState::failed && run.state != CronState::lost)
@@ -186,6 +194,30 @@ Result<void> Notices::resolve(std::string_view event, const std::optional<std::s
   return state.db.run(
       "UPDATE notices SET tell = '' WHERE event = ?1 AND state = 'resolved' AND last_ms = ?2",
       event, now_ms);
+}
+
+Result<bool> Notices::is_open(std::string_view event, const SiteName& site) {
+  auto& state = m_store.state();
+  const std::scoped_lock lock(state.mutex);
+  return TRY(state.db.number(
+             "SELECT count(*) FROM notices WHERE event = ?1 AND site = ?2 AND state = 'open'",
+             event, site.str())) > 0;
+}
+
+Result<void> Notices::keep_cron(
+    const SiteName& site, const std::vector<std::string>& lines, int64_t now_ms) {
+  auto& state = m_store.state();
+  const std::scoped_lock lock(state.mutex);
+  const auto open = TRY(state.db.all<std::string>(
+      "SELECT subject FROM notices WHERE event = 'cron.failed' AND site = ?1 AND state = 'open'",
+      [](Stmt& row) -> Result<std::string> { return row.text(0); }, site.str()));
+  for (const auto& subject : open)
+    if (std::ranges::none_of(
+            lines, [&](const auto& line) { return subject_of(line) == subject; })) {
+      TRY(end_notice(state.db, "cron.failed", site.str(), subject, now_ms));
+      ++state.notices_changed;
+    }
+  return {};
 }
 
 Result<void> Notices::set(

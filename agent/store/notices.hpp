@@ -28,6 +28,8 @@ inline constexpr int64_t k_messages_an_hour = 20; // to one target
 inline constexpr int64_t k_notices_open = 1'000;  // and of one message
 inline constexpr int64_t k_messages_waiting = 50; // of one target; then the next one gathers
 
+inline constexpr std::string_view k_deploy_failed = "deploy.failed";
+
 struct Happening {
   std::string_view event; // of control::notice_events()
   std::string site, subject, text;
@@ -68,6 +70,10 @@ public:
       const std::optional<std::string>& subject, int64_t now_ms, bool quietly = false);
   // Of a state that was looked at: these are open, and no others of the event.
   Result<void> set(std::string_view event, const std::vector<Happening>& found, int64_t now_ms);
+  Result<bool> is_open(std::string_view event, const SiteName& site);
+  // These are the lines of the site's crontab: "cron.failed" of any other has ended.
+  Result<void> keep_cron(
+      const SiteName& site, const std::vector<std::string>& lines, int64_t now_ms);
   Result<control::NoticeList> list(size_t limit);
 
   // --- the outbox

@@ -250,7 +250,7 @@ Result<std::vector<SiteRow>> Store::sites() {
       [&](Stmt& row) { return read_site(db, row); });
 }
 
-Result<void> Store::delete_site(const SiteName& site) {
+Result<void> Store::delete_site(const SiteName& site, int64_t now_ms) {
   const std::scoped_lock lock(m_state->mutex);
   ++m_state->sites_changed;
   ++m_state->releases_written[site.str()];
@@ -265,6 +265,11 @@ Result<void> Store::delete_site(const SiteName& site) {
   TRY(db.run("DELETE FROM totals WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM hours WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM sites WHERE site = ?1", site.str()));
+  TRY(db.run("UPDATE notices SET state = 'resolved', tell = 'resolved', last_ms = ?2, calm_ms = 0"
+             " WHERE state = 'open' AND site = ?1",
+      site.str(), now_ms));
+  if (db.changes() > 0)
+    ++m_state->notices_changed;
   return txn.commit();
 }
 
@@ -289,6 +294,7 @@ Result<void> Store::commit_live(
         "UPDATE releases SET state = 'failed' WHERE site = ?1 AND id = ?2", site.str(), row.live));
   row.previous_good = TRY(choose_previous(db, row, live.id, old_failed));
   row.live = live.id;
+  row.stopped = false;
   TRY(write_site(db, row));
   TRY(raise_number(
       db, site, "site", live.serial)); // with it: a crash between the two would let an older one in

@@ -62,11 +62,14 @@ public:
       const std::vector<Intake>& batch, uint32_t queue_max, int64_t now_ms);
   Result<std::string> host_secret(); // 64 hex digits, made once: capabilities are derived from it
 
-  // --- jobs. A new deploy ends the queued and waiting deploys of its site as `superseded`, a new
-  // rollback them and rollbacks as `cancelled`, in the same transaction, code busy, with an "end"
-  // event; running ones are the rollout's. Of each actor the newest 10,000 ended jobs are kept, and
-  // 1,000 pings.
+  // --- jobs. A new deploy ends its sender's queued and waiting deploys of its site as
+  // `superseded`, a new rollback everybody's and rollbacks as `cancelled`, in the same transaction,
+  // code busy, with an "end" event; running ones are the rollout's. Of each actor the newest 10,000
+  // ended jobs are kept, and 1,000 pings.
   Result<void> add_job(const Job& job, std::vector<std::string>* superseded = nullptr);
+  // A deploy whose signature is valid: the older ones of its site end, whoever sent them. Their
+  // ids.
+  Result<std::vector<std::string>> supersede_older(const Job& job, int64_t now_ms);
   Result<std::optional<Job>> job(const std::string& id);
   // Newest first; "" all sites.
   Result<std::vector<Job>> jobs(
@@ -123,11 +126,12 @@ public:
   Result<std::vector<SiteRow>> sites();
   uint64_t sites_changed()
       const; // grows with each change of a site's row: nothing is asked of the disk
-  Result<void> delete_site(
-      const SiteName& site); // its rows: releases, host names, secret sets, hold, runs of its
-                             // crontab. Jobs, audit, serials and what was withdrawn stay
-  // The switch, in one transaction: `release` is live, good; the old one is previous_good. With
-  // `old_failed` the old one is failed, and previous_good the newest other release that is good.
+  Result<void> delete_site(const SiteName& site,
+      int64_t now_ms = 0); // its rows: releases, host names, secret sets, hold, runs of its
+                           // crontab. Jobs, audit, serials and what was withdrawn stay
+  // The switch, in one transaction: `release` is live, good, and the site is not stopped. With
+  // `old_failed` the old one is failed. previous_good is the old one, else the newest other release
+  // that is good.
   Result<void> commit_live(
       const SiteName& site, const Release& release, bool old_failed, int64_t now_ms);
   // Host names by site: conflict "host 'x' belongs to site 'y'".

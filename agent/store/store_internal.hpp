@@ -80,9 +80,12 @@ Result<uint64_t> count_up(Db& db, const SiteName& site, std::string_view what);
 Result<void> raise_number(Db& db, const SiteName& site, std::string_view what, uint64_t serial);
 
 Result<void> insert_job(Db& db, const Job& job);
-// What a new deploy or rollback puts out of the way, before it is inserted; their ids are added to
-// `ids`.
-Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std::string>& ids);
+// What a deploy or rollback puts out of the way, of this source or ("") of all that are older;
+// their ids are added to `ids`.
+Result<void> supersede(Db& db, const Job& newer, std::string_view source, int64_t now_ms,
+    std::vector<std::string>& ids);
+// Before it is inserted: a deploy only its own sender's, because nobody has looked at it yet.
+std::string supersedes_at_once(const Job& newer);
 std::string source_of(const Job& job);
 Result<void> forget_old_jobs(Db& db, const std::string& source);
 Result<void> write_audit(Db& db, const AuditEntry& entry);

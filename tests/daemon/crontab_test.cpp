@@ -1,6 +1,7 @@
 // Crontabs of sites by a clock that the tests move; the tasks are this program again.
 #include "daemon/control_host.hpp"
 #include "daemon/walking_host.hpp"
+#include "store/notices.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -138,6 +139,36 @@ TEST_CASE("the entries are those of the live release, from the switch on, and no
   REQUIRE(host.run(host.queue(store::JobKind::stop)).state == JobState::done);
   host.pass(std::chrono::minutes(10));
   CHECK(host.runs().size() == 3);
+}
+
+TEST_CASE("[fault-1019] that an entry failed has ended once its line is not in force: by a release, a stop or a removal") {
+  CronHost host;
+  const std::string fails = R"(["*/10 * * * * exit 3"])";
+  const auto open = [&] {
+    return must(store::Notices(host.store()).is_open("cron.failed", site()));
+  };
+  size_t runs = 0;
+  const auto fail_once = [&] {
+    host.pass(std::chrono::minutes(10));
+    REQUIRE(host.ended(++runs));
+    REQUIRE(open());
+  };
+  host.live("1.0.0", fails);
+  fail_once();
+  host.live("2.0.0", R"(["*/10 * * * * exit 3", "0 0 1 1 * true"])");
+  CHECK(open());
+  host.live("3.0.0", R"(["0 0 1 1 * exit 3"])");
+  CHECK_FALSE(open());
+  host.live("4.0.0", fails);
+  fail_once();
+  REQUIRE(host.run(host.queue(store::JobKind::stop)).state == JobState::done);
+  host.crontab->tick();
+  CHECK_FALSE(open());
+  REQUIRE(host.run(host.queue(store::JobKind::start)).state == JobState::done);
+  host.crontab->tick();
+  fail_once();
+  REQUIRE(host.run(host.queue(store::JobKind::remove)).state == JobState::done);
+  CHECK_FALSE(open());
 }
 
 TEST_CASE("behind an orderly restart what was due meanwhile runs once; behind a long one it does not") {

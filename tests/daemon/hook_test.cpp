@@ -384,6 +384,24 @@ TEST_CASE("a newer deploy that is accepted ends a waiting one, whose followers h
   host.changed = nullptr;
 }
 
+TEST_CASE("an announcement of another sender supersedes nothing before its signature is verified [attack-W51]") {
+  IntakeHost host;
+  host.unlock();
+  auto waiting = host.queue(
+      store::JobKind::deploy, "blog", "3.0.0", {.sha256 = std::string(64, 'a'), .size = 1});
+  host.submit(waiting);
+  REQUIRE(host.becomes(waiting, JobState::waiting_upload));
+  const auto bogus =
+      host.hook({.body = host.deploy_body({.sha256 = std::string(64, 'b'), .size = 1}), .id = "b"});
+  REQUIRE(bogus.status == 202);
+  REQUIRE(host.becomes(host.look(bogus.body["job"]), JobState::waiting_upload));
+  CHECK(host.look(waiting.id).state == JobState::waiting_upload);
+  const auto newer = host.submit(host.queue_deploy({.version = "4.0.0"}));
+  REQUIRE(host.becomes(newer, JobState::done));
+  CHECK(host.look(waiting.id).state == JobState::superseded);
+  CHECK(host.look(bogus.body["job"]).state == JobState::superseded);
+}
+
 TEST_CASE("packets that are none, or not the edge's to say, are dropped and the next is served") {
   IntakeHost host;
   must(os::send_packet(host.edge.get(), bytes_of("garbage")));

@@ -139,6 +139,29 @@ TEST_CASE("[fault-101] a newer deploy ends the queued and waiting ones of its si
   CHECK(must(store.job("running"))->state == JobState::running);
 }
 
+TEST_CASE("a deploy that is announced supersedes its own sender's, once it is verified also those of others that are older [attack-W51]") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  const auto from = [&](const std::string& id, const std::string& actor) {
+    Job job = new_job(id);
+    job.actor = actor;
+    std::vector<std::string> superseded;
+    must(store.add_job(job, &superseded));
+    return superseded;
+  };
+  CHECK(from("anna1", "webhook:anna").empty());
+  CHECK(from("stolen", "webhook:ci").empty());
+  CHECK(from("root", "uid:0 root").empty());
+  CHECK(from("anna2", "webhook:anna") == std::vector<std::string>{"anna1"});
+  CHECK(must(store.job("stolen"))->state == JobState::queued);
+  CHECK(must(store.supersede_older(*must(store.job("root")), 7'000)) ==
+      std::vector<std::string>{"stolen"});
+  CHECK(must(store.job("stolen"))->message == "superseded by the newer deploy root");
+  CHECK(must(store.supersede_older(*must(store.job("root")), 7'000)).empty());
+  CHECK(must(store.job("root"))->state == JobState::queued);
+  CHECK(must(store.job("anna2"))->state == JobState::queued);
+}
+
 TEST_CASE("[fault-101] of several deploys of one site in one batch the last one stays") {
   const Scratch scratch;
   Store store = scratch.open();
