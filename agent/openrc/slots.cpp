@@ -83,6 +83,7 @@ std::string_view name(SlotState state) {
   case SlotState::starting: return "starting";
   case SlotState::started: return "started";
   case SlotState::crashed: return "crashed";
+  case SlotState::stopping: return "stopping";
   case SlotState::stopped: break;
   }
   return "stopped";
@@ -104,7 +105,8 @@ Result<void> Slots::start(const SlotSpec& spec) {
     return os::write_if_changed(
         m_disk, spec_path(m_paths, name), TRY_IN(cat("start ", name), spec_text(spec)), 0600);
   if (now != SlotState::stopped)
-    TRY_IN(cat("start ", name), stop(spec.name, os::Millis{5'000}));
+    TRY_IN(cat("start ", name),
+        stop(spec.name, now == SlotState::stopping ? os::Millis::max() : os::Millis{5'000}));
 
   const auto text = TRY_IN(cat("start ", name), spec_text(spec));
   const auto conf = TRY_IN(cat("start ", name), conf_text(spec));
@@ -140,26 +142,59 @@ Result<void> Slots::start(const SlotSpec& spec) {
 
 // Whatever OpenRC says: nothing of it runs any more afterwards, and OpenRC thinks so, too.
 Result<void> Slots::end(
-    const std::string& name, os::Millis most, const std::function<bool()>& meanwhile) {
+    const std::string& name, os::Millis most, const std::function<void()>& meanwhile) {
   const Supervise directly({m_disk, m_runner, m_clock, m_paths}, name);
   if (!directly.group().empty())
     if (const auto locked = directly.lock()) {
-      directly.stop(most, meanwhile);
+      const bool waited = directly.stop(most, [&] {
+        meanwhile();
+        return m_leaving.load();
+      });
+      if (!waited)
+        return fail(Code::interrupted, "the daemon stops, and does not wait for it");
       TRY(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
       return directly.forget();
     }
-  const auto exit = run_script(m_runner, m_paths, name, "stop", most, meanwhile);
+  const auto exit = run_script(m_runner, m_paths, name, "stop", most, [&] {
+    meanwhile();
+    return false; // openrc-run that is interrupted says that the service runs
+  });
   TRY(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
   if (!exit || !exit->ok() || TRY(state(TRY(SlotName::parse(name)))) != SlotState::stopped)
     TRY(run_script(m_runner, m_paths, name, "zap", os::Millis{10'000}));
   return {};
 }
 
+void Slots::ask_to_stop(const std::string& name) {
+  const Supervise directly({m_disk, m_runner, m_clock, m_paths}, name);
+  if (!directly.group().empty())
+    if (const auto locked = directly.lock())
+      (void)directly.ask_to_stop();
+}
+
 Result<void> Slots::stop(
     const SlotName& slot, os::Millis most, const std::function<bool()>& hurry) {
+  return stop(slot, Grace{m_clock.mono(), most, hurry});
+}
+
+Result<void> Slots::stop_all(const std::vector<SlotName>& names, const std::function<bool()>& hurry,
+    const std::function<os::Millis(const SlotName&)>& most) {
+  const os::Millis begun = m_clock.mono();
+  if (names.size() > 1)
+    for (const auto& name : names)
+      ask_to_stop(name.str());
+  Result<void> all{};
+  for (const auto& name : names)
+    if (auto stopped = stop(name, Grace{begun, most ? most(name) : os::Millis::max(), hurry});
+        !stopped && all)
+      all = std::move(stopped);
+  return all;
+}
+
+Result<void> Slots::stop(const SlotName& slot, const Grace& asked) {
   const std::string name = slot.str();
   const auto spec = spec_of(name);
-  const os::Millis grace = std::min(most, spec ? spec->stop_timeout : k_stop_timeout);
+  const os::Millis grace = std::min(asked.most, spec ? spec->stop_timeout : k_stop_timeout);
   auto link = TRY(m_disk.read_link(init_script(m_paths, name)));
   if (!link &&
       TRY(state(slot)) !=
@@ -170,12 +205,11 @@ Result<void> Slots::stop(
   if (link) {
     // supervise-daemon keeps the schedule that it was started with; a shorter grace is ours to
     // enforce, in the middle of its waiting.
-    const auto begun = m_clock.mono();
     const auto kill_when_over = [&] {
-      const auto passed = m_clock.mono() - begun;
-      if (passed >= grace || (passed >= k_stop_timeout && hurry && hurry()))
+      const auto passed = m_clock.mono() - asked.begun;
+      const bool hurried = m_leaving || (asked.hurry && asked.hurry());
+      if (passed >= grace || (passed >= k_stop_timeout && hurried))
         static_cast<void>(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{1'000}));
-      return false;
     };
     TRY_IN(cat("stop ", name), end(name, grace + os::Millis{15'000}, kill_when_over));
   } else {
@@ -193,9 +227,9 @@ Result<void> Slots::stop(
 
 Result<SlotState> Slots::state(const SlotName& slot) {
   const std::string name = slot.str();
-  if (m_disk.exists(openrc_dir(m_paths, "started", name)) ||
-      m_disk.exists(openrc_dir(m_paths, "stopping", name)))
-    return supervisor_lives(m_disk, m_paths, name) ? SlotState::started : SlotState::crashed;
+  for (const auto seen : {SlotState::started, SlotState::stopping})
+    if (m_disk.exists(openrc_dir(m_paths, openrc::name(seen), name)))
+      return supervisor_lives(m_disk, m_paths, name) ? seen : SlotState::crashed;
   if (m_disk.exists(openrc_dir(m_paths, "starting", name)))
     return SlotState::starting;
   if (m_disk.exists(openrc_dir(m_paths, "failed", name)))

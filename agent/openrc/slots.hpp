@@ -15,6 +15,7 @@
 #include "os/paths.hpp"
 #include "os/runner.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -68,7 +69,7 @@ struct SlotSpec {
 // what root put there.
 std::string slot_socket(const os::Paths& paths, const SlotName& name);
 
-enum class SlotState { stopped, starting, started, crashed };
+enum class SlotState { stopped, starting, started, crashed, stopping };
 std::string_view name(SlotState state);
 
 class Slots {
@@ -79,9 +80,15 @@ public:
   Result<void> start(const SlotSpec& spec);
   // TERM, then KILL after its stop_timeout, `most` at most; whatever is left in its cgroup is
   // killed. Removes spec, link and conf.d. Not there: fine. hurry: asked while it waits; then
-  // k_stop_timeout is enough.
+  // k_stop_timeout is enough. interrupted: leave() was called; it ends in its own time.
   Result<void> stop(const SlotName& name, os::Millis most = os::Millis::max(),
       const std::function<bool()>& hurry = {});
+  // All get their TERM first: the slowest decides how long it takes. Of several errors the first.
+  Result<void> stop_all(const std::vector<SlotName>& names, const std::function<bool()>& hurry = {},
+      const std::function<os::Millis(const SlotName&)>& most = {});
+  // The daemon ends: from now on no stop waits, where the supervisor ends what is left by itself
+  // (else k_stop_timeout is enough). The next daemon stops what it finds once more.
+  void leave() { m_leaving = true; }
   Result<SlotState> state(const SlotName& name);
   // How often supervise-daemon has started it again since start(), 0 when it is not running.
   // `crashed` is when supervise-daemon itself is gone.
@@ -108,12 +115,19 @@ public:
 
 private:
   uint32_t start_count(const std::string& name);
+  struct Grace {
+    os::Millis begun, most; // when it got its TERM, by m_clock
+    std::function<bool()> hurry;
+  };
+  void ask_to_stop(const std::string& name);
+  Result<void> stop(const SlotName& name, const Grace& grace);
   Result<void> end(
-      const std::string& name, os::Millis most, const std::function<bool()>& meanwhile);
+      const std::string& name, os::Millis most, const std::function<void()>& meanwhile);
   os::Disk& m_disk;
   os::Runner& m_runner;
   os::Clock& m_clock;
   os::Paths m_paths;
+  std::atomic<bool> m_leaving{false};
 };
 
 // The launcher's main: never returns but on error.

@@ -185,21 +185,29 @@ Result<os::Exit> Supervise::start(const SlotSpec& spec, const std::string& group
   return exit;
 }
 
-void Supervise::stop(os::Millis most, const std::function<bool()>& meanwhile) const {
+Fd Supervise::ask_to_stop() const {
   const auto text = m_s.disk.read(cat(m_s.paths.root, "/run/supervise-", m_name, ".pid"), 64);
   const auto pid = text ? parse_u64(trim(*text)) : std::nullopt;
-  const Fd supervisor(
+  Fd supervisor(
       pid ? static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(*pid), 0)) : -1);
   // The number may be somebody else's by now; the pidfd pins the process before it is looked at.
   if (!supervisor || !supervisor_lives(m_s.disk, m_s.paths, m_name))
-    return;
+    return Fd();
   ::rename(in_openrc("started").c_str(), in_openrc("stopping").c_str());
   ::syscall(SYS_pidfd_send_signal, supervisor.get(), SIGTERM, nullptr, 0);
-  constexpr int k_look = 200; // how often `meanwhile` is asked; the end itself is an event
+  return supervisor;
+}
+
+bool Supervise::stop(os::Millis most, const std::function<bool()>& leave) const {
+  const Fd supervisor = ask_to_stop();
+  constexpr int k_look = 200; // how often `leave` is asked; the end itself is an event
   const auto deadline = m_s.clock.mono() + most;
-  for (pollfd fd{supervisor.get(), POLLIN, 0};
-      ::poll(&fd, 1, k_look) <= 0 && m_s.clock.mono() < deadline;)
-    meanwhile();
+  if (supervisor)
+    for (pollfd fd{supervisor.get(), POLLIN, 0};
+        ::poll(&fd, 1, k_look) <= 0 && m_s.clock.mono() < deadline;)
+      if (leave())
+        return false;
+  return true;
 }
 
 Result<void> Supervise::forget() const {

@@ -49,9 +49,12 @@ public:
   // Of a slot that is stopped. busy: openrc-run is running.
   Result<os::Exit> start(const SlotSpec& spec, const std::string& group) const;
   // The lock is held for the next two, and in between.
-  // TERM to the supervisor, which ends the program; returns when it has ended, or after `most`.
-  // `meanwhile` is called at least every 200 ms.
-  void stop(os::Millis most, const std::function<bool()>& meanwhile) const;
+  // TERM to the supervisor, which ends the program, and after its stop_timeout and 5 s kills it; a
+  // second one changes nothing. Its pidfd: none, if there is no supervisor.
+  Fd ask_to_stop() const;
+  // The same; returns when it has ended, or after `most`. `leave` is called at least every 200 ms;
+  // false: it said yes.
+  bool stop(os::Millis most, const std::function<bool()>& leave) const;
   // OpenRC knows nothing of it any more.
   Result<void> forget() const;
 

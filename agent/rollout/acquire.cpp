@@ -1,6 +1,8 @@
 #include "rollout/acquire.hpp"
+#include "rollout/bring_up.hpp"
 #include "rollout/fetch.hpp"
 #include "rollout/secret_set.hpp"
+#include "rollout/slots.hpp"
 #include "rollout/trust.hpp"
 
 #include "artifact/age_input.hpp"
@@ -142,6 +144,22 @@ Result<void> check_wait(JobContext& r, const Digest& digest) {
           " s: send it again"));
 }
 
+// A deploy starts a site that somebody stopped, one of what is live already as well.
+Result<std::string> start_stopped(JobContext& r) {
+  r.control.turn().take_slots();
+  r.row.stopped = false;
+  TRY(r.host.store.set_stopped(r.job.site, false));
+  const auto up = bring_up(r.host, r.job.site, true, r.control);
+  if (up)
+    return up->waiting.empty() ? std::string("; the site was stopped, and is started")
+                               : cat("; started, except what waits for ", join(up->waiting, ", "),
+                                     ": `chillboxctl unlock`");
+  (void)stop_slots(r.host, r.job.site, Slot::none);
+  r.row.stopped = true;
+  TRY(r.host.store.set_stopped(r.job.site, true));
+  return std::unexpected(up.error());
+}
+
 Result<Next> run_obtain(JobContext& r) {
   TRY(check_hold(r.host, r.job.site)); // also what waited since before the hold
   const Digest digest = TRY(Digest::parse(r.job.sha256));
@@ -155,8 +173,10 @@ Result<Next> run_obtain(JobContext& r) {
               r.job.site.str(), "`"));
   if (is_live_already(r)) {
     r.job.release = r.old ? r.old->id : "";
-    r.job.message = r.job.kind == store::JobKind::deploy
-        ? cat("already live: ", r.old->version, " (release ", r.old->id, ")")
+    const bool deploy = r.job.kind == store::JobKind::deploy;
+    const std::string started = deploy && r.row.stopped ? TRY(start_stopped(r)) : "";
+    r.job.message = deploy
+        ? cat("already live: ", r.old->version, " (release ", r.old->id, ")", started)
         : "these secrets are already in use";
     return Next::finished;
   }
@@ -212,6 +232,9 @@ Result<Next> run_verify(JobContext& r) {
     return fail(Code::denied,
         cat("serial ", serial, ": secret sets up to ", floor, " were withdrawn: pack it again"));
   TRY(keep_signature(r, announced, signature_file));
+  if (!secrets)
+    for (const auto& older : TRY(r.host.store.supersede_older(r.job, r.host.clock.wall_ms())))
+      r.host.changed(older);
   r.verified = std::move(*verified);
   r.info(cat("signed by '", r.verified->signer, "', serial ", r.verified->statement.serial, ", ",
       human_size(stored.size)));

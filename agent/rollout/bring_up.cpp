@@ -81,6 +81,23 @@ Result<BroughtUp> refuse(HostContext& host, const SiteName& site, Error why) {
   return std::unexpected(std::move(why));
 }
 
+// All but what waits for secrets; if nothing does, until each service answers.
+Result<void> start_live(
+    JobContext& r, const std::vector<std::string>& waiting, bool keep_other_slot) {
+  TRY(stop_second_copies(r.host, r.release));
+  TRY(start_slots(r.host, r.release, services_of(r.release.site, waiting)));
+  TRY(mend_nginx(r));
+  if (!keep_other_slot)
+    TRY(stop_slots(r.host, r.job.site, other_slot(r.release.row.slot)));
+  if (!waiting.empty())
+    return {};
+  r.control.turn().let_go();
+  for (const auto& p : r.release.services)
+    TRY_IN(cat("service '", p.service.name.str(), "'"),
+        wait_for_probe(r.host, r.control, r.release, p));
+  return {};
+}
+
 } // namespace
 
 Result<BroughtUp> bring_up(HostContext& host, const SiteName& site, bool keep_other_slot) {
@@ -127,18 +144,10 @@ Result<BroughtUp> bring_up(
   result.started = was_away || std::ranges::any_of(r.release.services, [&](const auto& p) {
     return !p.files_only() && host.slots.release_in(slot_name(r.release, p)) != release->id;
   });
-  TRY(stop_second_copies(host, r.release));
-  TRY(start_slots(host, r.release, services_of(r.release.site, result.waiting)));
-  TRY(mend_nginx(r));
-  if (!keep_other_slot)
-    TRY(stop_slots(host, site, other_slot(r.release.row.slot)));
-  if (!result.waiting.empty())
-    return result;
-  control.turn().let_go();
-  for (const auto& p : r.release.services)
-    TRY_IN(
-        cat("service '", p.service.name.str(), "'"), wait_for_probe(host, control, r.release, p));
-  TRY(set_sealed_flag(host, site, false));
+  const auto up = start_live(r, result.waiting, keep_other_slot);
+  if (result.waiting.empty()) // also of a service that is slow, or fails: it is not locked any more
+    TRY(set_sealed_flag(host, site, false));
+  TRY(up);
   return result;
 }
 

@@ -153,7 +153,7 @@ Result<Next> run_stop_all(JobContext& r) {
 }
 
 Result<void> start_old(JobContext& r) {
-  if (!r.old || r.row.stopped)
+  if (!r.old || r.was_stopped)
     return {};
   auto back = TRY(load(r.host, *r.old));
   auto row = r.row;

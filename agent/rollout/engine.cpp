@@ -140,6 +140,7 @@ size_t Engine::running() {
 bool Engine::ask_to_stop() {
   const std::lock_guard lock(m_mutex);
   m_stopping = true;
+  m_host.slots.leave();
   for (const auto* all : {&m_running, &m_watching})
     for (auto& [site, running] : *all)
       running->control.stop();
@@ -328,6 +329,7 @@ void Engine::again(const SiteName& site, Task task) {
   (*job)->finished_ms = m_host.clock.wall_ms();
   if (auto written = m_host.store.finish_job(**job, (*job)->message); !written)
     log::error(cat("job ", task.job, ": ", written.error().message));
+  enqueue(site, {.other = [this, over = **job] { run_failed_hook(m_host, over); }});
 }
 
 } // namespace chillbox::rollout

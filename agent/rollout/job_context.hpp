@@ -35,6 +35,7 @@ struct JobContext {
 
   store::SiteRow row{job.site};
   std::optional<store::Release> old; // live when the job began
+  bool was_stopped = false;          // the site, until the switch
   std::string asked_when_live;       // a job that begins again: what was live when it began first
   LoadedRelease release{store::Release{{}, job.site}}; // the one it makes or goes to
   Fd artifact;
@@ -66,5 +67,8 @@ struct JobContext {
 // was under way when the daemon ended is recovered first: what it left is undone and it begins
 // again, or it continues after the commit.
 void run_job(HostContext& host, const std::string& job_id, JobControl& control);
+
+// The administrator's, of a job that ran and has ended as failed or cancelled.
+void run_failed_hook(HostContext& host, const store::Job& job);
 
 } // namespace chillbox::rollout

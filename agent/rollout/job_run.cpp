@@ -91,6 +91,14 @@ std::string undo_from(JobContext& r, Steps steps, size_t last) {
   return join(left, "; ");
 }
 
+// After the end: nothing of it changes the job, but a hook that did not run is not passed over in
+// silence.
+void run_lifecycle_hook(
+    HostContext& host, const store::Job& job, const std::string& name, const Environment& env) {
+  if (const auto ran = run_event(host, name, env, [](std::string_view) {}); !ran)
+    log::warn(cat("job ", job.id, ": ", ran.error().message));
+}
+
 void finish(JobContext& r, JobState state, std::optional<Code> code, std::string message) {
   if (r.host.disk.exists(
           r.stage_dir())) // its removal failed: once more, plaintext shall not lie about
@@ -107,13 +115,8 @@ void finish(JobContext& r, JobState state, std::optional<Code> code, std::string
   }
   log::info(cat("job ", r.job.id, " ", store::name(r.job.kind), " ", r.job.site.str(), ": ",
       store::name(state), ": ", r.job.message));
-}
-
-// After the end: nothing of it changes the job, but a hook that did not run is not passed over in
-// silence.
-void run_lifecycle_hook(JobContext& r, const std::string& name, const Environment& env) {
-  if (const auto ran = run_event(r.host, name, env, [](std::string_view) {}); !ran)
-    log::warn(cat("job ", r.job.id, ": ", ran.error().message));
+  if (state != JobState::done)
+    run_failed_hook(r.host, r.job);
 }
 
 // It is live and does not hold, and what was live before must not come back.
@@ -175,15 +178,14 @@ void give_up(JobContext& r, Steps steps, size_t at, Error error) {
       left += cat(left.empty() ? "" : "; ", put.error().message);
   const bool cancelled = error.code == Code::interrupted && left.empty();
   std::string message = cat(step, ": ", error.message, not_undone(r, left));
-  if (left.empty() && r.old && r.job.kind != JobKind::remove)
+  if (left.empty() && r.old && r.was_stopped)
+    message += cat("; ", r.old->version, " stays stopped");
+  else if (left.empty() && r.old && r.job.kind != JobKind::remove)
     message += cat("; ", r.old->version,
         error.code == Code::rolled_back ? " is live again" : " stays live", watch_of_old(r));
   if (!left.empty() && (error.code == Code::rolled_back || error.code == Code::interrupted))
     error.code = Code::failure;
   finish(r, cancelled ? JobState::cancelled : JobState::failed, error.code, std::move(message));
-  Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.job.version},
-      {"CHILLBOX_RESULT", std::string(code_name(error.code))}};
-  run_lifecycle_hook(r, "deploy-failed", env);
 }
 
 // All is as before the job, which is queued again.
@@ -304,7 +306,7 @@ void run_steps(JobContext& r, size_t from) {
   finish(r, JobState::done, std::nullopt, verdict(r));
   Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.release.row.version},
       {"CHILLBOX_RESULT", "ok"}};
-  run_lifecycle_hook(r, "post-deploy", env);
+  run_lifecycle_hook(r.host, r.job, "post-deploy", env);
 }
 
 // Of a daemon that is gone. True: the job's release is live, it continues after the commit. False:
@@ -351,6 +353,7 @@ bool recover_job(HostContext& host, const store::Job& job, const JobControl& who
 Result<void> JobContext::read_row() {
   if (auto known = TRY(host.store.site(job.site)))
     row = std::move(*known);
+  was_stopped = row.stopped;
   old = TRY(live_row(host, row));
   return {};
 }
@@ -386,6 +389,14 @@ bool end_overtaken(HostContext& host, const store::Job& job, JobControl& control
 }
 
 } // namespace
+
+void run_failed_hook(HostContext& host, const store::Job& job) {
+  if (job.kind == JobKind::stop || job.kind == JobKind::remove)
+    return; // they bring nothing up
+  run_lifecycle_hook(host, job, "deploy-failed",
+      {{"CHILLBOX_SITE", job.site.str()}, {"CHILLBOX_VERSION", job.version},
+          {"CHILLBOX_RESULT", std::string(code_name(job.code.value_or(Code::failure)))}});
+}
 
 void run_job(HostContext& host, const std::string& job_id, JobControl& control) {
   auto job = host.store.job(job_id);

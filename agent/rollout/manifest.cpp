@@ -210,15 +210,18 @@ std::vector<std::string> restore_from_manifests(
   std::vector<std::string> lines;
   for (const auto& name : disk.list(paths.sites()).value_or(std::vector<std::string>{})) {
     const auto site = SiteName::parse(name);
-    if (!site || !disk.exists(paths.current(*site)))
-      continue;
+    const bool is_linked = site && disk.exists(paths.current(*site));
+    if (!site || (!is_linked && !disk.exists(path_of(paths, *site)))) // of what may not be started
+      continue;                                                       // a boot takes the link
     const auto json = read_manifest(disk, paths, *site);
     const auto known = store.site(*site);
     if (!json) {
       if (known && !*known) {
         lines.push_back(cat("site '", name,
             "' is on the disk but not in the store: ", json.error().message, ": deploy it again"));
-        if (const auto adopted = adopt_site(disk, paths, store, *site, lines); !adopted)
+        if (const auto adopted =
+                is_linked ? adopt_site(disk, paths, store, *site, lines) : Result<void>{};
+            !adopted)
           lines.push_back(adopted.error().message);
       }
       continue;

@@ -10,6 +10,7 @@
 #include "rollout/switch_traffic.hpp"
 #include "rollout/tmpfs_release.hpp"
 #include "secrets/load.hpp"
+#include "store/notices.hpp"
 
 #include "base/text.hpp"
 #include "base/unsynced.hpp"
@@ -72,16 +73,18 @@ Result<Next> run_remove(JobContext& r) {
   auto& disk = r.host.disk;
   const auto& paths = r.host.paths;
   if (!TRY(r.host.store.site(r.job.site))) {
-    if (r.job.previous.empty())
+    if (!r.job.previous.empty()) {
+      r.job.message = "removed"; // by this very job, before the daemon was restarted
+      return Next::finished;
+    }
+    if (!TRY(store::Notices(r.host.store).is_open(store::k_deploy_failed, r.job.site)))
       return fail(Code::not_found, cat("no site '", r.job.site.str(), "' on this host"));
-    r.job.message = "removed"; // by this very job, before the daemon was restarted
-    return Next::finished;
-  }
-  if (!TRY(r.host.nginx.installed(r.job.site)).empty()) {
+  } // else what its first deploys left, which all failed
+  // Each also of a removal that failed or was interrupted after the one before.
+  if (!TRY(r.host.nginx.installed(r.job.site)).empty())
     TRY(r.host.nginx.install(r.job.site, ""));
-    TRY(r.host.nginx.reload());
-    TRY(remove_directory(r.host, r.job.site, nginx_cache(paths, r.job.site)));
-  }
+  TRY(r.host.nginx.reload());
+  TRY(remove_directory(r.host, r.job.site, nginx_cache(paths, r.job.site)));
   TRY(disk.remove(nginx::answers_log(paths, r.job.site)));
   nginx::counts(paths).forget(r.job.site);
   TRY(stop_slots(r.host, r.job.site, Slot::none));
@@ -111,7 +114,7 @@ Result<Next> run_remove(JobContext& r) {
   }
   TRY(forget_missing(r.host, r.job.site));
   TRY(cancel_waiting(r));
-  TRY(r.host.store.delete_site(r.job.site));
+  TRY(r.host.store.delete_site(r.job.site, r.host.clock.wall_ms()));
   r.job.message =
       purge ? "removed with its data" : cat("removed; its data stays in ", paths.data(r.job.site));
   return Next::finished;

@@ -1,5 +1,6 @@
 // Releases that are installed already: the one to go back to, and the one that is live.
 #include "rollout/job_context.hpp"
+#include "rollout/shared_data.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/tmpfs_release.hpp"
 #include "rollout/trust.hpp"
@@ -102,7 +103,7 @@ Result<Next> run_select(JobContext& r) {
     return fail(Code::not_found,
         cat("no good release '", printable(wanted), "' of '", r.job.site.str(),
             "': ", targets(r.host, releases, r.row.live)));
-  if (target->id == r.old->id && !r.job.options.with_data) {
+  if (target->id == r.old->id && !r.job.options.with_data && !r.row.stopped) {
     r.job.release = r.old->id;
     r.job.message = cat("already live: ", r.old->version, " (release ", r.old->id, ")");
     return Next::finished;
@@ -144,9 +145,8 @@ Result<Next> run_current(JobContext& r) {
   if (const auto set = TRY(r.host.store.secret_set(r.job.site)))
     r.release.row.secrets = set->sha256;
   if (r.job.kind == store::JobKind::start) {
-    r.row.stopped = false;
-    TRY(r.host.store.set_stopped(r.job.site, false));
-    return Next::proceed; // in the slot that it had
+    TRY(share_data(r.host, r.release)); // that may have been put back by hand
+    return Next::proceed;               // in the slot that it had
   }
   const bool uses = uses_secrets(r.release.site);
   if (r.job.kind == store::JobKind::secrets && (!uses || r.row.stopped)) {

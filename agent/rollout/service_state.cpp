@@ -10,6 +10,7 @@ using control::ServiceState;
 ServiceState service_state(openrc::SlotState state) {
   switch (state) {
   case openrc::SlotState::starting: return ServiceState::starting;
+  case openrc::SlotState::stopping: // it still answers
   case openrc::SlotState::started: return ServiceState::started;
   case openrc::SlotState::crashed: return ServiceState::crashed;
   case openrc::SlotState::stopped: break;

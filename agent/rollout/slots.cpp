@@ -158,16 +158,20 @@ Result<void> start_slots(
   return {};
 }
 
-os::Millis grace_of_undone(const JobContext& r, const openrc::SlotName& name) {
-  return r.control.switched || name.index > 0 ? os::Millis::max() : k_grace_without_visitors;
+Result<void> stop_undone(JobContext& r, const std::vector<openrc::SlotName>& names) {
+  return r.host.slots.stop_all(names, {}, [&r](const openrc::SlotName& name) {
+    return r.control.switched || name.index > 0 ? os::Millis::max() : k_grace_without_visitors;
+  });
 }
 
 Result<void> stop_slots(
     HostContext& host, const SiteName& site, Slot slot, const std::function<bool()>& hurry) {
+  std::vector<openrc::SlotName> names, redis; // that after those who use it
   for (const auto& name : host.slots.all())
     if (name.site == site && (slot == Slot::none || (name.slot == slot && !is_redis(name))))
-      TRY(host.slots.stop(name, os::Millis::max(), hurry));
-  return {};
+      (is_redis(name) ? redis : names).push_back(name);
+  TRY(host.slots.stop_all(names, hurry));
+  return host.slots.stop_all(redis, hurry);
 }
 
 // Until nobody waits to be accepted by this slot any more. What it accepted it finishes
@@ -205,9 +209,7 @@ Result<void> clear_slot(JobContext& r) {
   const int64_t since = r.old ? r.host.clock.wall_ms() - r.old->live_ms : 0;
   if (!left.empty())
     drain(r, r.release.row.slot, os::Millis{std::max<int64_t>(since, 0)});
-  for (const auto& name : left)
-    TRY(r.host.slots.stop(name));
-  return {};
+  return r.host.slots.stop_all(left);
 }
 
 Result<Next> run_start(JobContext& r) {
@@ -246,25 +248,30 @@ Result<Next> run_start(JobContext& r) {
 Result<void> redis_of_old(JobContext& r) {
   if (!r.release.site.has_redis)
     return {};
-  if (!r.old || r.row.stopped)
+  if (!r.old || r.was_stopped)
     return stop_redis(r.host, r.job.site);
   const auto back = TRY(load(r.host, *r.old));
   return back.site.has_redis ? start_redis(r.host, back) : stop_redis(r.host, r.job.site);
 }
 
 Result<void> undo_start(JobContext& r) {
+  if (r.job.kind == store::JobKind::start && r.was_stopped) {
+    keep_last_lines(r);
+    return stop_slots(r.host, r.job.site, Slot::none);
+  }
   if (r.release.row.slot == Slot::none || (r.old && r.old->slot == r.release.row.slot))
     return {};
   keep_last_lines(r);
   if (r.control.switched)
     drain(r, r.release.row.slot); // it had the traffic
-  Result<void> all_stopped{};
+  std::vector<openrc::SlotName> undone;
   for (const auto& name : r.host.slots.all())
     if (name.site == r.job.site && name.slot == r.release.row.slot && !is_redis(name))
-      if (auto stopped = r.host.slots.stop(name, grace_of_undone(r, name)); !stopped && all_stopped)
-        all_stopped = within("a copy that is not wanted still runs", stopped.error());
+      undone.push_back(name);
+  const auto stopped = stop_undone(r, undone);
   TRY_IN("its Redis is not as it was before", redis_of_old(r));
-  return all_stopped;
+  TRY_IN("a copy that is not wanted still runs", stopped);
+  return {};
 }
 
 Result<Next> run_check(JobContext& r) {
@@ -284,19 +291,19 @@ Result<Next> run_stop(JobContext& r) {
   if (!r.old)
     return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
   r.job.release = r.old->id;
-  size_t stopped = 0;
-  for (const auto& name : r.host.slots.all())
-    if (name.site == r.job.site && (r.job.service.empty() || name.service.str() == r.job.service)) {
-      TRY(r.host.slots.stop(name));
-      ++stopped;
-    }
   if (!r.job.service.empty()) {
-    if (stopped == 0)
+    auto names = r.host.slots.all();
+    std::erase_if(names, [&](const auto& name) {
+      return name.site != r.job.site || name.service.str() != r.job.service;
+    });
+    TRY(r.host.slots.stop_all(names));
+    if (names.empty())
       return fail(Code::not_found,
           cat("no service '", printable(r.job.service, 40), "' of '", r.job.site.str(), "' runs"));
     r.job.message = "stopped until the next start, restart, deploy or boot";
     return Next::finished;
   }
+  TRY(stop_slots(r.host, r.job.site, Slot::none));
   r.row.stopped = true;
   TRY(r.host.store.set_stopped(r.job.site, true));
   r.job.message = "stopped; `chillboxctl start` brings it back";

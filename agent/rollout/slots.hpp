@@ -23,10 +23,10 @@ Result<void> stop_slots(
 // Waits until no connection waits to be accepted by this slot, 10 s at most. What it accepted it
 // finishes after TERM.
 void drain(JobContext& r, Slot slot, os::Millis without_visitors = {});
-// How long a copy of a release that is given up may take to end at most. It had no visitors before
-// the switch, so it has nothing to finish, and with stop-first the site is away until it is gone; a
-// worker may have taken something from a queue.
-os::Millis grace_of_undone(const JobContext& r, const openrc::SlotName& name);
+// Copies of a release that is given up. They had no visitors before the switch, so they have
+// nothing to finish and little time for it, and with stop-first the site is away until they are
+// gone; a worker may have taken something from a queue.
+Result<void> stop_undone(JobContext& r, const std::vector<openrc::SlotName>& names);
 
 // ": what its log says that went wrong", as far as a line of it looks like that.
 std::string error_since_start(JobContext& r, const PlannedService& p);

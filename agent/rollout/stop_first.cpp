@@ -13,10 +13,10 @@ namespace chillbox::rollout {
 namespace {
 
 std::vector<openrc::SlotName> copies(
-    HostContext& host, const SiteName& site, const std::string& service, Slot slot) {
+    HostContext& host, const SiteName& site, const std::set<std::string>& services, Slot slot) {
   auto names = host.slots.all();
   std::erase_if(names, [&](const auto& name) {
-    return name.site != site || name.service.str() != service || name.slot != slot;
+    return name.site != site || !services.contains(name.service.str()) || name.slot != slot;
   });
   return names;
 }
@@ -44,7 +44,7 @@ std::set<std::string> stop_first_services(
 bool must_stop_first(const JobContext& r, const PlannedService& p) {
   return p.service.strategy == config::Strategy::stop_first && r.old &&
       r.old->slot != r.release.row.slot &&
-      !copies(r.host, r.job.site, p.service.name.str(), r.old->slot).empty();
+      !copies(r.host, r.job.site, {p.service.name.str()}, r.old->slot).empty();
 }
 
 void end_downtime(JobContext& r) {
@@ -66,9 +66,7 @@ Result<Next> run_stop_first(JobContext& r) {
   if (r.control.cancelled())
     return fail(Code::interrupted, "cancelled before the old copies stopped");
   r.downtime_begun = r.host.clock.mono();
-  for (const auto& p : release.services)
-    for (const auto& name : copies(r.host, r.job.site, p.service.name.str(), r.old->slot))
-      TRY(r.host.slots.stop(name));
+  TRY(r.host.slots.stop_all(copies(r.host, r.job.site, r.stop_first, r.old->slot)));
   for (const auto& p : release.services)
     if (r.job.kind == store::JobKind::deploy)
       TRY(migrate(r, p));
@@ -97,18 +95,15 @@ Result<void> start_again(JobContext& r, const std::set<std::string>& names) {
 // releases.
 Result<void> undo_stop_first(JobContext& r) {
   if (!r.old || r.release.row.slot == Slot::none || r.release.row.slot == r.old->slot ||
-      r.row.stopped)
+      r.was_stopped)
     return {};
   auto names = stop_first_services(r.host, r.job.site, r.release.row.id);
   names.merge(stop_first_services(r.host, r.job.site, r.old->id));
   if (names.empty())
     return {};
   keep_last_lines(r); // before the old copies write to the same logs
-  for (const auto& service : names)
-    for (const auto& name : copies(r.host, r.job.site, service, r.release.row.slot))
-      TRY_IN(cat("the new copy of '", service,
-                 "' does not stop, and its old one must not run next to it"),
-          r.host.slots.stop(name, grace_of_undone(r, name)));
+  TRY_IN("a new copy does not stop, and its old one must not run next to it",
+      stop_undone(r, copies(r.host, r.job.site, names, r.release.row.slot)));
   TRY_IN(cat("cannot start the old copy of ", join({names.begin(), names.end()}, ", "), " again"),
       start_again(r, names));
   end_downtime(r);
@@ -121,10 +116,7 @@ Result<void> stop_second_copies(HostContext& host, const LoadedRelease& release)
   for (const auto& name : host.slots.all())
     if (name.site == site && name.slot != release.row.slot)
       names.merge(stop_first_services(host, site, host.slots.release_in(name)));
-  for (const auto& service : names)
-    for (const auto& name : copies(host, site, service, other_slot(release.row.slot)))
-      TRY(host.slots.stop(name));
-  return {};
+  return host.slots.stop_all(copies(host, site, names, other_slot(release.row.slot)));
 }
 
 extern const Step k_stop_first{.name = "stop-first",

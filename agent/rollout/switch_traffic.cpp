@@ -73,25 +73,34 @@ Result<void> wake_old(JobContext& r, const LoadedRelease& back) {
   return {};
 }
 
+Result<void> start_back(JobContext& r, const LoadedRelease& back) {
+  auto whole = undo_stop_first(r);
+  // What a job that ran next to the watch left there, when the daemon was restarted in it.
+  auto strangers = r.host.slots.all();
+  std::erase_if(strangers, [&](const auto& name) {
+    return name.site != r.job.site || name.slot != back.row.slot || is_redis(name) ||
+        r.host.slots.release_in(name) == back.row.id;
+  });
+  if (auto stopped = stop_undone(r, strangers); !stopped)
+    r.output(cat("the slot of the release to roll back to: ", stopped.error().message));
+  if (auto up = wake_old(r, back); !up && whole)
+    whole = std::move(up);
+  return whole;
+}
+
 // What does not hold keeps its visitors if they cannot be sent back; its copies must run on then.
 Result<void> put_back(JobContext& r, store::SiteRow row, const store::Release& old) {
   r.keeps_new = true;
   auto back = TRY_IN("cannot read the release to roll back to", load(r.host, old));
   TRY(assign_ports(r.host, row, back));
-  auto whole = undo_stop_first(r);
-  // What a job that ran next to the watch left there, when the daemon was restarted in it.
-  for (const auto& name : r.host.slots.all())
-    if (name.site == r.job.site && name.slot == old.slot && !is_redis(name) &&
-        r.host.slots.release_in(name) != old.id)
-      if (auto stopped = r.host.slots.stop(name, grace_of_undone(r, name)); !stopped)
-        r.output(cat("the slot of the release to roll back to: ", stopped.error().message));
-  if (auto up = wake_old(r, back); !up && whole)
-    whole = std::move(up);
+  auto whole = r.was_stopped ? Result<void>{} : start_back(r, back);
   TRY_IN("cannot point the links back", point_links(r.host, back));
   const bool failed =
       r.job.kind == store::JobKind::deploy; // what a rollback goes to was good, and may be so again
-  TRY(until_written(r,
-      [&] { return r.host.store.commit_live(r.job.site, old, failed, r.host.clock.wall_ms()); }));
+  TRY(until_written(r, [&]() -> Result<void> {
+    TRY(r.host.store.commit_live(r.job.site, old, failed, r.host.clock.wall_ms()));
+    return r.was_stopped ? r.host.store.set_stopped(r.job.site, true) : Result<void>{};
+  }));
   r.keeps_new = false;
   TRY(r.host.store.claim_hosts(r.job.site, back.site.domains));
   return whole;
@@ -210,10 +219,6 @@ Result<Next> run_switch(JobContext& r) {
   TRY(r.host.store.claim_hosts(r.job.site, r.release.site.domains));
   TRY(set_sealed_flag(r.host, r.job.site,
       !missing_secrets(r.host, r.release.site).empty())); // of a site that is only started
-  if (r.row.stopped) {
-    r.row.stopped = false;
-    TRY(r.host.store.set_stopped(r.job.site, false));
-  }
   later.reset();
   r.release.row.state = state_at_switch(r);
   if (r.job.kind !=

@@ -193,6 +193,44 @@ TEST_CASE("box: without openrc-run a service that ignores TERM is gone after the
   CHECK(host.inside().empty());
 }
 
+TEST_CASE("box: [fault-1016] copies that end slowly end together, in the time of the slowest", "[.box]") {
+  const std::string slow = "trap 'sleep 2; exit 0' TERM; while :; do sleep 0.1; done";
+  RealHost one("chillbox.blog.web.a1"), two("chillbox.blog.web.a2"), three("chillbox.blog.web.a3");
+  must(one.slots.start(one.shell(slow)));
+  const InDaemonsGroup daemon(one);
+  must(two.slots.start(two.shell(slow)));
+  must(three.slots.start(three.shell(slow)));
+  for (const auto* host : {&one, &two, &three})
+    host->child();
+  os::real_clock().sleep(os::Millis{300}); // until each has its trap
+  const auto begun = Time::now();
+  must(one.slots.stop_all({one.name, two.name, three.name}));
+  CHECK(since(begun) >= os::Millis{1'900});
+  CHECK(since(begun) < os::Millis{4'000});
+  CHECK(one.slots.all().empty());
+}
+
+TEST_CASE("box: [fault-1013] a daemon that leaves does not wait for a copy that stops; the next one does not take it for one that runs", "[.box]") {
+  RealHost host("chillbox.blog.web.a");
+  const auto spec = host.shell("trap 'sleep 3; exit 0' TERM; while :; do sleep 0.1; done");
+  must(host.slots.start(spec));
+  const InDaemonsGroup daemon(host);
+  const pid_t child = host.child();
+  os::real_clock().sleep(os::Millis{300});
+  host.slots.leave();
+  const auto begun = Time::now();
+  CHECK(host.slots.stop(host.name).error().code == Code::interrupted);
+  CHECK(since(begun) < os::Millis{1'500});
+  Slots next{os::real_disk(), os::real_runner(), os::real_clock(), host.paths};
+  CHECK(::kill(child, 0) == 0);
+  CHECK(next.state(host.name).value() == SlotState::stopping);
+  must(next.start(spec));
+  CHECK(since(begun) >= os::Millis{2'000}); // it had its time
+  CHECK(::kill(child, 0) != 0);
+  CHECK(next.state(host.name).value() == SlotState::started);
+  must(next.stop(host.name, os::Millis{100}));
+}
+
 TEST_CASE("box: [fault-111][fault-112] a service that ignores TERM and hides a child is gone after the grace", "[.box]") {
   RealHost host("chillbox.blog.web.a");
   must(host.slots.start(host.shell(

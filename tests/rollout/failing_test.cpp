@@ -204,3 +204,27 @@ TEST_CASE("[fault-119] the administrator's event hears of a failed and of a good
   host.deploy("2.0.1");
   CHECK(host.runner.ran("post-deploy"));
 }
+
+TEST_CASE("the administrator's event hears of each job that ran and failed, but of no stop or removal") {
+  LiveHost host;
+  std::filesystem::create_directories(host.paths.admin_hooks() + "/events");
+  host.write(host.paths.admin_hooks() + "/events/deploy-failed", "");
+  const auto heard = [&](const store::Job& job) {
+    host.runner.forget();
+    CHECK(host.run(job).state == JobState::failed);
+    return host.runner.count("deploy-failed");
+  };
+  CHECK(heard(host.queue(store::JobKind::stop, "nosite")) == 0);
+  CHECK(heard(host.queue(store::JobKind::remove, "nosite")) == 0);
+  CHECK(heard(host.queue(store::JobKind::start, "nosite")) == 1);
+  // Its key is removed during the watch: what is live before must not come back.
+  std::filesystem::remove(host.paths.trusted() + "/anna.pub");
+  Deployer bea{host.ground.path + "/desk", host.identity.recipient()};
+  host.write(host.paths.trusted() + "/bea.pub", bea.public_key());
+  host.runner.app("2.0.0").respawns = 1;
+  const Sent sent = bea.pack({.version = "2.0.0", .serial = 9});
+  const auto job = host.queue(store::JobKind::deploy, "blog", "2.0.0", sent);
+  host.upload(sent);
+  CHECK(heard(job) == 1);
+  CHECK(host.look(job.id).message.find("stays live anyway") != std::string::npos);
+}

@@ -312,6 +312,20 @@ TEST_CASE("[fault-94] a store that lost its last transactions is older than the 
   CHECK(disagreement(host, "1.1.0") == "");
 }
 
+TEST_CASE("[fault-1015] a store that is made again has the sites that a boot refused to start, which have no link to their files") {
+  LiveHost host;
+  const std::string key = host.text(host.paths.trusted() + "/anna.pub");
+  std::filesystem::remove(host.paths.trusted() + "/anna.pub");
+  host.reboot();
+  REQUIRE_FALSE(rollout::bring_up(host.context(), site(), false));
+  REQUIRE_FALSE(host.disk.exists(host.paths.current(site())));
+  CHECK(start_with_an_empty_store(host).size() == 1);
+  CHECK(host.row().live == "1.0.0-1");
+  host.write(host.paths.trusted() + "/anna.pub", key);
+  must(rollout::bring_up(host.context(), site(), false));
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
 TEST_CASE("[fault-94] a store that is lost between a switch and the end of its job: live is where `current` points") {
   LiveHost host;
   const Sent sent = host.laptop.pack({.version = "1.1.0"});

@@ -30,6 +30,16 @@ TEST_CASE("a rollback without a version goes to the last good release") {
   CHECK(host.runner.count("build") == 0);
 }
 
+TEST_CASE("[fault-1011] a rollback to what is live starts a site that was stopped") {
+  TwoReleases host;
+  REQUIRE(host.run(host.queue(store::JobKind::stop)).state == JobState::done);
+  const auto job = host.rollback("2.0.0");
+  INFO(job.message);
+  CHECK(job.state == JobState::done);
+  CHECK_FALSE(host.row().stopped);
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
 TEST_CASE("a rollback to a version, or to a release by its id, and forward again") {
   TwoReleases host;
   REQUIRE(host.deploy("3.0.0").state == JobState::done);

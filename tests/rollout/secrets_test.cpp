@@ -187,3 +187,14 @@ TEST_CASE("[fault-83] a restart of the daemon leaves running services alone") {
   CHECK(host.runner.count("start ") + host.runner.count("stop ") + host.runner.count("nginx") == 0);
   CHECK(disagreement(host, "1.0.0") == "");
 }
+
+TEST_CASE("[fault-1012] a site whose service is slow or fails at the unlock is not locked any more") {
+  SecretHost host;
+  host.reboot();
+  must(rollout::bring_up(host.context(), site(), false));
+  REQUIRE(host.disk.exists(host.paths.run() + "/sealed/blog"));
+  host.unlock();
+  host.runner.app("1.0.0").status = 500;
+  CHECK(rollout::bring_up(host.context(), site(), false).error().code == Code::unhealthy);
+  CHECK_FALSE(host.disk.exists(host.paths.run() + "/sealed/blog"));
+}

@@ -2,6 +2,7 @@
 #include "rollout/host.hpp"
 
 #include "secrets/load.hpp"
+#include "store/notices.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -32,6 +33,51 @@ TEST_CASE("a deploy to a stopped site starts it, for good") {
   host.restart();
   must(rollout::bring_up(host.context(), site(), false));
   CHECK(disagreement(host, "2.0.0") == "");
+}
+
+TEST_CASE("[fault-1011] a deploy of what is live already starts a stopped site, or says why it does not") {
+  LiveHost host;
+  REQUIRE(host.run(host.queue(JobKind::stop)).state == JobState::done);
+  const Sent live{.sha256 = host.live().sha256, .size = 1, .file = "", .signature = ""};
+  const auto again = [&] { return host.run(host.queue(JobKind::deploy, "blog", "1.0.0", live)); };
+  host.runner.app("1.0.0").status = 500;
+  const auto sick = again();
+  CHECK(sick.code == Code::unhealthy);
+  CHECK(sick.message.ends_with("; 1.0.0 stays stopped"));
+  CHECK(host.row().stopped);
+  CHECK(host.ask() == "nobody");
+  host.runner.app("1.0.0").status = 200;
+  const auto job = again();
+  CHECK(job.state == JobState::done);
+  CHECK(
+      job.message == "already live: 1.0.0 (release 1.0.0-1); the site was stopped, and is started");
+  CHECK_FALSE(host.row().stopped);
+  CHECK(disagreement(host, "1.0.0") == "");
+  CHECK(again().message == "already live: 1.0.0 (release 1.0.0-1)");
+}
+
+TEST_CASE("[fault-1010] a start, a deploy or a rollback of a stopped site that fails leaves it stopped, and says so") {
+  LiveHost host;
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  REQUIRE(host.run(host.queue(JobKind::stop)).state == JobState::done);
+  const auto is_stopped = [&](const store::Job& job) {
+    INFO(job.message);
+    CHECK(job.state == JobState::failed);
+    CHECK(job.message.ends_with("; 2.0.0 stays stopped"));
+    CHECK(host.row().stopped);
+    CHECK(host.row().live == "2.0.0-2");
+    CHECK(host.context().slots.all().empty());
+  };
+  host.runner.app("2.0.0").status = 500;
+  is_stopped(host.run(host.queue(JobKind::start)));
+  host.runner.app("1.0.0").status = 500;
+  is_stopped(host.rollback());
+  host.runner.app("3.0.0").build_error = "no";
+  is_stopped(host.deploy("3.0.0"));
+  host.runner.app("4.0.0").respawns = 1; // in its watch
+  const auto back = host.deploy("4.0.0");
+  CHECK(back.code == Code::rolled_back);
+  is_stopped(back);
 }
 
 TEST_CASE("secrets of a stopped site are staged and start nothing") {
@@ -141,6 +187,28 @@ TEST_CASE("a removed site can be deployed again, its host names are free for oth
   CHECK(host.deploy("2.0.0").code == Code::preflight);
   CHECK(host.deploy(Order{.version = "2.0.1", .domain = "other.example"}).state == JobState::done);
   CHECK(disagreement(host, "2.0.1") == "");
+}
+
+TEST_CASE("[fault-1014] a removal whose reload failed reloads when it is tried again") {
+  LiveHost host;
+  host.runner.nginx_is_deaf = true;
+  REQUIRE(host.run(host.queue(JobKind::remove)).state == JobState::failed);
+  host.runner.nginx_is_deaf = false;
+  host.runner.forget();
+  CHECK(host.run(host.queue(JobKind::remove)).state == JobState::done);
+  CHECK(host.runner.count("nginx") > 0);
+}
+
+TEST_CASE("[fault-1019] a site whose first deploys all failed can be removed, which ends the notice of that") {
+  Host host;
+  host.unlock();
+  host.runner.nginx_error = "no";
+  REQUIRE(host.deploy("1.0.0").state == JobState::failed);
+  store::Notices notices(host.store());
+  REQUIRE(must(notices.is_open(store::k_deploy_failed, site())));
+  CHECK(host.run(host.queue(JobKind::remove)).state == JobState::done);
+  CHECK_FALSE(must(notices.is_open(store::k_deploy_failed, site())));
+  CHECK(host.run(host.queue(JobKind::remove)).code == Code::not_found);
 }
 
 TEST_CASE("a removal of a site that is not there is not found") {
