@@ -7,6 +7,7 @@
 #include "daemon/orders.hpp"
 #include "rollout/acquire.hpp"
 #include "rollout/loaded_release.hpp"
+#include "store/notices.hpp"
 
 #include <unistd.h>
 
@@ -48,8 +49,17 @@ Result<void> check_service(
           join(names, ", ")));
 }
 
+// One whose first deploy never got to its end can be removed, which ends the notice of that.
+Result<store::SiteRow> site_to(const Call& call, store::JobKind kind) {
+  const auto site = TRY(site_of(call));
+  if (kind == store::JobKind::remove && !TRY(call.host().store.site(site)) &&
+      TRY(store::Notices(call.host().store).is_open(store::k_deploy_failed, site)))
+    return store::SiteRow{.site = site};
+  return known_site(call, site);
+}
+
 Result<JobAnswer> order(const Call& call, store::JobKind kind, store::JobOptions options = {}) {
-  const auto row = TRY(known_site(call, TRY(site_of(call))));
+  const auto row = TRY(site_to(call, kind));
   auto job = new_job(call.host(), kind, row.site, call.actor);
   job.version = call.args.version.value_or("");
   job.service = call.args.service.value_or("");
@@ -113,6 +123,21 @@ Result<store::Job> add_again(const Call& call, const store::Job& old) {
   return job;
 }
 
+// What the verb of this kind would ask: a retry is no way around it.
+Result<void> check_kind(const Call& call, const store::Job& old) {
+  using store::JobKind;
+  const std::string_view kind = store::name(old.kind);
+  const ControlVerb* verb = find_verb(old.kind == JobKind::secrets ? "deploy_secrets" : kind);
+  if (verb == nullptr)
+    return fail(Code::conflict, cat("a ", kind, " is the agent's own job: nobody orders it"));
+  if (call.person && (!verb->people || call.person->role < *verb->people))
+    return fail(Code::denied, cat(call.person->name, " may not ", kind, ", by retry either"));
+  if (old.kind == JobKind::deploy || old.kind == JobKind::secrets ||
+      old.kind == JobKind::rollback || old.kind == JobKind::restore)
+    return rollout::check_hold(call.host(), old.site);
+  return {};
+}
+
 // The same order once more, with what the operator allows. Only from here can a downgrade or a jump
 // of the serial be allowed (faults 38, 39).
 Result<JobAnswer> retry(const Call& call) {
@@ -123,8 +148,9 @@ Result<JobAnswer> retry(const Call& call) {
     return fail(Code::not_found, cat("no job '", printable(id, 40), "'"));
   if (old->finished_ms == 0)
     return fail(Code::busy, cat("job ", id, " has not ended: it is ", store::name(old->state)));
-  if (old->kind == store::JobKind::deploy || old->kind == store::JobKind::secrets)
-    TRY(rollout::check_hold(host, old->site));
+  if (old->state == store::JobState::done)
+    return fail(Code::conflict, cat("job ", id, " succeeded: there is nothing to run again"));
+  TRY(check_kind(call, *old));
   return submit(call, TRY(add_again(call, *old)));
 }
 

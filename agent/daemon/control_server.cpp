@@ -26,15 +26,6 @@ constexpr std::chrono::milliseconds k_first_frame{10'000};
 constexpr os::Millis k_quiet{1'000};
 constexpr os::Millis k_last_words{2'000}; // at the end: for followers to hear of it
 
-const ControlVerb* find_verb(std::string_view name) {
-  for (const auto verbs : {query_verbs(), job_verbs(), admin_verbs(), plan_verbs(), deploy_verbs(),
-           cron_verbs(), tls_verbs(), backup_verbs(), restore_verbs(), people_verbs(),
-           drain_verbs(), fleet_verbs(), log_verbs(), notice_verbs(), metrics_verbs(), top_verbs()})
-    if (const auto it = std::ranges::find(verbs, name, &ControlVerb::name); it != verbs.end())
-      return &*it;
-  return nullptr;
-}
-
 // One that went away must not hold its place for as long as nothing happens; what it has sent and
 // nobody reads is no sign of life.
 bool has_gone(int fd) {
@@ -43,6 +34,15 @@ bool has_gone(int fd) {
 }
 
 } // namespace
+
+const ControlVerb* find_verb(std::string_view name) {
+  for (const auto verbs : {query_verbs(), job_verbs(), admin_verbs(), plan_verbs(), deploy_verbs(),
+           cron_verbs(), tls_verbs(), backup_verbs(), restore_verbs(), people_verbs(),
+           drain_verbs(), fleet_verbs(), log_verbs(), notice_verbs(), metrics_verbs(), top_verbs()})
+    if (const auto it = std::ranges::find(verbs, name, &ControlVerb::name); it != verbs.end())
+      return &*it;
+  return nullptr;
+}
 
 ControlServer::ControlServer(rollout::HostContext& host, rollout::Engine& engine,
     cron::Scheduler& scheduler, ChangeNotifier& changes, MonitorRequests monitor)

@@ -151,8 +151,9 @@ template <auto function> Result<std::string> answer(const Call& call) {
   return control::answer_text(call.verb, TRY(function(call)));
 }
 
-std::span<const ControlVerb> query_verbs(); // control_query.cpp: what they only show
-std::span<const ControlVerb> job_verbs();   // control_jobs.cpp: orders, lock and unlock
+const ControlVerb* find_verb(std::string_view name); // control_server.cpp; nullptr: there is none
+std::span<const ControlVerb> query_verbs();          // control_query.cpp: what they only show
+std::span<const ControlVerb> job_verbs();            // control_jobs.cpp: orders, lock and unlock
 std::span<const ControlVerb> admin_verbs(); // control_admin.cpp: what keeps the host in order
 std::span<const ControlVerb> plan_verbs();
 std::span<const ControlVerb> deploy_verbs();

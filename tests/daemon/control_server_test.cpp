@@ -203,6 +203,27 @@ TEST_CASE("a retry of a job that has not ended is busy, of none not found") {
   CHECK(host.call("retry", {{"job", "nojob"}}).code() == "not_found");
 }
 
+TEST_CASE("a retry is refused of what succeeded, of the agent's own jobs, and by a hold as the job's own verb is") {
+  ServingHost host;
+  const auto done = host.rollback();
+  REQUIRE(done.state == JobState::done);
+  CHECK(host.call("retry", {{"job", done.id}}).code() == "conflict");
+  const auto ended = [&](store::JobKind kind) {
+    auto job = host.queue(kind);
+    job.state = JobState::failed;
+    job.finished_ms = host.clock.wall_ms();
+    must(host.store().finish_job(job, "failed"));
+    return job.id;
+  };
+  CHECK(host.call("retry", {{"job", ended(store::JobKind::watch)}}).code() == "conflict");
+  REQUIRE(host.call("hold", {{"site", "blog"}, {"why", "the database moves"}}).code() == "ok");
+  for (const auto kind :
+      {store::JobKind::rollback, store::JobKind::restore, store::JobKind::secrets})
+    CHECK(host.call("retry", {{"job", ended(kind)}}).code() == "busy");
+  for (const auto kind : {store::JobKind::restart, store::JobKind::stop, store::JobKind::start})
+    CHECK(host.call("retry", {{"job", ended(kind)}}).code() == "ok");
+}
+
 TEST_CASE("followers that go away give their places back, of a job that waits or of a log that is silent") {
   ServingHost host;
   const auto waiting = host.submit(host.queue(

@@ -150,6 +150,21 @@ struct PeopleHost : ServingHost {
 
 } // namespace
 
+TEST_CASE("[attack-W50] retry runs no job for a person whose own verb is root's alone") {
+  PeopleHost host;
+  REQUIRE(daemon::save_person(host.paths, person("ada", control::Role::admin)));
+  for (const auto kind : {store::JobKind::remove, store::JobKind::restore, store::JobKind::stop}) {
+    auto job = host.queue(kind);
+    job.state = store::JobState::failed;
+    job.finished_ms = host.clock.wall_ms();
+    must(host.store().finish_job(job, "failed"));
+    CAPTURE(store::name(kind));
+    CHECK(host.ask("ada", "retry", {{"job", job.id}}).code() ==
+        (kind == store::JobKind::stop ? "ok" : "denied"));
+  }
+  CHECK_FALSE(host.row().live.empty());
+}
+
 TEST_CASE("what somebody loses ends what runs of it: a role, a site, or everything [fault-620]") {
   PeopleHost host;
   must(daemon::save_person(host.paths, person("kim", control::Role::deploy)));
