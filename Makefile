@@ -98,18 +98,20 @@ all build: $(PROGRAMS) engine ## build the programs, and the ACME engine where t
 $(foreach room,$(ROOMS),$(eval OPT_$(room) := $(if $(filter $(room),$(HOT)),$(OPT_HOT))))
 # g++ passes over one that was made with other flags, clang does not.
 $(foreach room,$(ROOMS),$(eval STD_$(room) := $(if $(OPT_$(room))$(and $(filter %-musl-c++,$(CXX)),$(FLAGS_$(room))),,$(STD))))
-# A room's files are compiled eight at a time, because reading headers takes longer than compiling what follows them: a name without a namespace of
-# its own is the whole room's. $(call units,DIR,FILES) makes UNITS_DIR, the objects, each named after its first and last file; what it includes is
-# written before each compile.
+# A room's files are compiled up to TOGETHER at a time, in parts of the same size, because reading headers and instantiating the same templates takes longer than
+# compiling the rest: a name without a namespace of its own is the whole room's. Fewer for a quicker compile after a change: TOGETHER=4. $(call units,DIR,FILES)
+# makes UNITS_DIR, the objects, each named after its first and last file; what it includes is written before each compile.
 # Alone: what small programs link without the rest of its room (chillbox-log, control-schema), and tables that only some files may see.
+TOGETHER ?= 20
 ALONE := agent/base/log.cpp agent/cli/core/answers.cpp
 define unit
 UNITS_$(1) += $(2).o
-$(2).o: TOGETHER := $(patsubst tests/%,%,$(3:agent/%=%))
+$(2).o: PARTS := $(patsubst tests/%,%,$(3:agent/%=%))
 $(2).o: $(3)
 endef
 unit_of = $(eval $(call unit,$(1),$(BUILD)/$(1)/$(basename $(notdir $(firstword $(2))))-$(words $(2))-$(basename $(notdir $(lastword $(2)))),$(2)))
-units = $(if $(2),$(call unit_of,$(1),$(wordlist 1,8,$(2)))$(call units,$(1),$(wordlist 9,9999,$(2))))
+cut_units = $(if $(2),$(call unit_of,$(1),$(wordlist 1,$(3),$(2)))$(call cut_units,$(1),$(wordlist $(words $(3) $(wordlist 1,$(3),$(2))),9999,$(2)),$(3)))
+units = $(if $(2),$(call cut_units,$(1),$(2),$(shell files=$(words $(2)) parts=$$(((files + $(TOGETHER) - 1) / $(TOGETHER))) && echo $$((files / parts + (files % parts > 0))))))
 
 define room_rules
 MAIN_$(1) := agent/$(1)/main.cpp
@@ -121,7 +123,7 @@ $(BUILD)/lib$(1).a: $$(UNITS_agent/$(1)) $$(patsubst %.cpp,$(BUILD)/%.o,$$(filte
 $$(UNITS_agent/$(1)): $(STD_$(1)) | $(DEPS_SENTINEL)
 	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$(@:$(BUILD)/%=%)
-	@printf '#include "%s"\n' $$(TOGETHER) >$$(@:.o=.cpp)
+	@printf '#include "%s"\n' $$(PARTS) >$$(@:.o=.cpp)
 	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_$(1)) $(call with,$(STD_$(1))) -c -o $$@ $$(@:.o=.cpp)
 $(BUILD)/agent/$(1)/%.o: agent/$(1)/%.cpp $(STD_$(1)) | $(DEPS_SENTINEL)
 	@mkdir -p $$(@D)
@@ -130,7 +132,7 @@ $(BUILD)/agent/$(1)/%.o: agent/$(1)/%.cpp $(STD_$(1)) | $(DEPS_SENTINEL)
 $$(UNITS_tests/$(1)): $(STD_TESTS) | $(DEPS_TESTS)
 	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$(@:$(BUILD)/%=%)
-	@printf '#include "%s"\n' $$(TOGETHER) >$$(@:.o=.cpp)
+	@printf '#include "%s"\n' $$(PARTS) >$$(@:.o=.cpp)
 	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_TESTS) -Itests $(call with,$(STD_TESTS)) -c -o $$@ $$(@:.o=.cpp)
 $(BUILD)/tests/$(1)/%.o: tests/$(1)/%.cpp | $(DEPS_TESTS)
 	@mkdir -p $$(@D)

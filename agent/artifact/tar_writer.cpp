@@ -137,8 +137,8 @@ Result<void> TarWriter::write(ByteView contents) {
 
 Result<void> TarWriter::finish() {
   TRY(pad(std::exchange(m_contents, 0)));
-  static constexpr std::array<uint8_t, 2 * k_tar_block> k_end{};
-  return m_sink(k_end);
+  static constexpr std::array<uint8_t, 2 * k_tar_block> k_end_blocks{};
+  return m_sink(k_end_blocks);
 }
 
 } // namespace chillbox::artifact

@@ -154,7 +154,8 @@ bool has_read_all(int socket) {
 }
 
 Result<control::Done> log_files(const Call& call) {
-  constexpr os::Millis k_pause{300}; // between two looks at files that another process writes
+  constexpr os::Millis k_between_looks{
+      300}; // between two looks at files that another process writes
   const auto site = TRY(site_of(call));
   const auto streams = call.args.streams.value_or(std::vector<std::string>{});
   LogSender sender(call);
@@ -168,7 +169,7 @@ Result<control::Done> log_files(const Call& call) {
   TRY(say_look(call));
   while (call.args.follow.value_or(false) && !call.state.stopping) {
     TRY(may_wait(call, ""));
-    call.host().clock.sleep(k_pause);
+    call.host().clock.sleep(k_between_looks);
     if (!has_read_all(call.fd()))
       continue;
     bool news = false;

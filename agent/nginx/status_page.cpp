@@ -11,15 +11,15 @@ namespace {
 
 constexpr std::string_view k_page_location = "location = /.chillbox/status {\n";
 
-struct Words {
+struct PageWords {
   std::string_view title, text;
 };
-constexpr std::array<Words, 5> k_words{
-    Words{"Starting", "It is not known yet whether this site works"},
-    Words{"Up", "This site works"},
-    Words{"Partly down", "Some of this site does not work at the moment"},
-    Words{"Down", "This site does not work at the moment"},
-    Words{"Maintenance", "This site is under maintenance"}};
+constexpr std::array<PageWords, 5> k_words{
+    PageWords{"Starting", "It is not known yet whether this site works"},
+    PageWords{"Up", "This site works"},
+    PageWords{"Partly down", "Some of this site does not work at the moment"},
+    PageWords{"Down", "This site does not work at the moment"},
+    PageWords{"Maintenance", "This site is under maintenance"}};
 
 std::string file_of(const os::Paths& paths, const SiteName& site) {
   return cat(status_dir(paths), "/", site.str(), ".html");

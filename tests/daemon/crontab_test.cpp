@@ -73,7 +73,7 @@ TEST_CASE("an entry that still runs is skipped, and counted for as long as that 
 }
 
 TEST_CASE("an entry that was claimed while its site was stopped, or went to another release, is lost and does not run") {
-  Door door;
+  test::Door door;
   MemoryEngine fleet;
   CronHost host;
   give_fleet(host, fleet);

@@ -115,7 +115,7 @@ TEST_CASE("a slot is gone before its job has begun: no job begins, drained or no
 TEST_CASE("the lease goes within the job, and nobody took the slot: the host is live all the same") {
   WalkingHost web1;
   const auto order = web1.order(1, "2.0.0");
-  Door door;
+  test::Door door;
   web1.runner.app("2.0.0").building = [&](const os::Command&) { door.stand(); };
   web1.give(order);
   REQUIRE(door.wait_for_somebody());

@@ -96,7 +96,7 @@ TEST_CASE("the deadline passes without a host: stop keeps the new release, rollb
 TEST_CASE("[attack-G47] a slot that is lost within the switch: the host finishes what it had begun, and is outside of the rollout") {
   WalkingHost web1;
   auto order = web1.order(1, "2.0.0");
-  Door door;
+  test::Door door;
   web1.runner.app("2.0.0").building = [&](const os::Command&) { door.stand(); };
   web1.give(order);
   REQUIRE(door.wait_for_somebody());
@@ -113,7 +113,7 @@ TEST_CASE("[attack-G47] a slot that is lost within the switch: the host finishes
 TEST_CASE("the engine goes away in the middle: the job ends, and its report comes when the engine is back") {
   WalkingHost web1;
   auto order = web1.order(1, "2.0.0");
-  Door door;
+  test::Door door;
   web1.runner.app("2.0.0").building = [&](const os::Command&) { door.stand(); };
   web1.give(order);
   REQUIRE(door.wait_for_somebody());
@@ -128,7 +128,7 @@ TEST_CASE("[fault-901] the engine takes a slot or a report, and its answer gets 
   for (const char* lost : {"slots/", "reports/"}) {
     WalkingHost web1;
     auto order = web1.order(1, "2.0.0");
-    Door door;
+    test::Door door;
     web1.runner.app("2.0.0").building = [&](const os::Command&) { door.stand(); };
     if (lost == std::string_view("slots/"))
       web1.fleet.lose_answer(lost);

@@ -44,7 +44,7 @@ std::optional<std::string> written_as_dns(const std::string& address) {
   return std::nullopt;
 }
 
-Result<std::string> address_of(const control::Roster& roster, const std::string& word) {
+Result<std::string> roster_address(const control::Roster& roster, const std::string& word) {
   const auto at = word.find('=');
   const std::string name = word.substr(0, at);
   const auto host = std::ranges::find(roster.hosts, name, &control::FleetHost::name);
@@ -108,7 +108,7 @@ Result<void> run_fleet_dns(Call& call) {
   const std::string hook = TRY(hook_of(settings));
   std::vector<std::string> addresses;
   for (const auto& word : call.args.list("to"))
-    addresses.push_back(TRY(address_of(file.roster, word)));
+    addresses.push_back(TRY(roster_address(file.roster, word)));
   if (addresses.empty())
     return fail(Code::usage, "--to: the hosts that the names shall lead to");
   for (const auto& name : call.args.list("NAME"))
