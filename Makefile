@@ -192,7 +192,7 @@ $(DEPS_TESTS): .ci/deps
 	@mkdir -p $(@D) && touch $@
 
 SUITES ?= lint unit stories
-test: deps $(if $(filter stories host,$(SUITES)),$(BOX_ROOT)) $(LINT_TOOLS) build test-ca $(TESTS) $(BUILD)/crypto-tool ## run every test (SUITES="lint unit stories" chooses)
+test: deps $(if $(filter stories host,$(SUITES)),$(BOX_ROOT)) $(LINT_TOOLS) build test-ca $(if $(filter stories host,$(SUITES)),test-s3) $(TESTS) $(BUILD)/crypto-tool ## run every test (SUITES="lint unit stories" chooses)
 	@BUILD=$(BUILD) UNIT_TESTS="$(TESTS)" sh tests/run-all $(SUITES)
 
 box-root: | $(DEPS_SENTINEL)

@@ -220,6 +220,7 @@ log_of() { in_box sh -c 'cat "$@" 2>/dev/null || :' sh "$@"; }
     in_box sh -c '[ -s /var/log/chillbox/hello/api.log ] && ! grep -q 0123456789 /var/log/chillbox/hello/api.log'
     sleep 11
     pid=$(json ping .pid)
+    sleep 2 # what the ping needed is given back
     ticks=$(in_box sh -c 'cat /proc/"$1"/task/*/status | awk "/^voluntary/ {n += \$2} END {print n}"' sh "$pid")
     sleep 3
     [ "$(in_box sh -c 'cat /proc/"$1"/task/*/status | awk "/^voluntary/ {n += \$2} END {print n}"' sh "$pid")" = "$ticks" ]

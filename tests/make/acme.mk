@@ -15,9 +15,13 @@ $(BUILD)/acmez: $(ENGINE_SOURCES) | $(DEPS_SENTINEL)
 	fi
 
 # Once, before several tests want it.
-.PHONY: test-ca test-tls-more
+.PHONY: test-ca test-s3 test-tls-more
 test-ca: | $(DEPS_SENTINEL)
 	@! sh .ci/go >/dev/null || sh tests/tls/pebble build >/dev/null
+
+# Servers that stories start where there is no network.
+test-s3: | $(DEPS_TESTS)
+	@sh tests/hooks/s3-python >/dev/null
 
 test-tls-more: build test-ca ## test certificates against a second CA, step-ca, which is built first (some minutes)
 	@sh .ci/deps test box
