@@ -51,7 +51,8 @@ struct JobContext {
   std::string warning;              // what speaks against a release that stays
   bool has_old_slot = true;         // false: it is the next job's by now
   bool keeps_new = false;           // its copies run on: visitors could not be sent back
-  uint64_t prepared = 0; // a restore's: the number of the snapshot in whose place its data are
+  std::string unwell = {}; // of the release that is live again, why it is no success either
+  uint64_t prepared = 0;   // a restore's: the number of the snapshot in whose place its data are
   std::optional<os::Millis> downtime_begun; // when the first of them stopped
 
   std::string stage_dir() const { return host.paths.stage() + "/" + job.id; }

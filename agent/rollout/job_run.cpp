@@ -141,7 +141,9 @@ std::string first_problem(JobContext& r, std::string_view message) {
                               : cat(problems[0], " (and ", problems.size() - 1, " more)");
 }
 
-std::string watch_of_old(const JobContext& r) {
+std::string state_of_old(const JobContext& r) {
+  if (!r.unwell.empty())
+    return cat(", and is not healthy either: ", r.unwell);
   if (was_cut(*r.old) && r.job.kind != JobKind::watch) // which would begin it again at once
     return ", which is watched again";
   return r.old->state == store::ReleaseState::unproven ? ", whose watch did not end" : "";
@@ -182,7 +184,7 @@ void give_up(JobContext& r, Steps steps, size_t at, Error error) {
     message += cat("; ", r.old->version, " stays stopped");
   else if (left.empty() && r.old && r.job.kind != JobKind::remove)
     message += cat("; ", r.old->version,
-        error.code == Code::rolled_back ? " is live again" : " stays live", watch_of_old(r));
+        error.code == Code::rolled_back ? " is live again" : " stays live", state_of_old(r));
   if (!left.empty() && (error.code == Code::rolled_back || error.code == Code::interrupted))
     error.code = Code::failure;
   finish(r, cancelled ? JobState::cancelled : JobState::failed, error.code, std::move(message));

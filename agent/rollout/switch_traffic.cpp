@@ -65,11 +65,12 @@ template <class F> Result<void> until_written(JobContext& r, F&& write) {
 Result<void> wake_old(JobContext& r, const LoadedRelease& back) {
   const auto waiting = services_of(back.site, missing_secrets(r.host, back.site));
   const std::string what = cat("not all of ", back.row.version, " runs");
-  Result<void> up = start_slots(r.host, back, waiting);
+  TRY_IN(what, start_slots(r.host, back, waiting));
   for (const auto& p : back.services)
-    if (up && p.listens() && std::ranges::find(waiting, p.service.name.str()) == waiting.end())
-      up = wait_for_probe(r.host, r.control, back, p);
-  TRY_IN(what, up);
+    if (r.unwell.empty() && p.listens() &&
+        std::ranges::find(waiting, p.service.name.str()) == waiting.end())
+      if (const auto up = wait_for_probe(r.host, r.control, back, p); !up)
+        r.unwell = up.error().message;
   return {};
 }
 
