@@ -59,7 +59,8 @@ TEST_CASE("what verbs needed is given back once, a quiet second after the last o
     CHECK(*due >= before + os::Millis{1'000});
     CHECK(*due <= host.clock.mono() + os::Millis{1'000});
     host.op->trim_if_due();
-    CHECK(host.op->trim_due() == due);
+    if (host.clock.mono() < *due) // on a slow machine it may be over already
+      CHECK(host.op->trim_due() == due);
     host.clock.sleep(os::Millis{500});
   }
   host.clock.sleep(os::Millis{500});
