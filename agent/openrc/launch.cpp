@@ -31,14 +31,16 @@
 namespace chillbox::openrc {
 namespace {
 
-// What Supervise::start took away from supervise-daemon.
+// What Supervise::start took away from supervise-daemon; where that dropped the variable, what a
+// system gives.
 Result<void> restore_files() {
+  constexpr uint64_t k_usual = 1024;
   const char* given = std::getenv(k_files_variable);
   const auto wanted = given == nullptr ? std::nullopt : parse_u64(given);
   rlimit files{};
-  if (!wanted || ::getrlimit(RLIMIT_NOFILE, &files) != 0)
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || (!wanted && files.rlim_cur >= k_usual))
     return {};
-  files.rlim_cur = std::min<rlim_t>(*wanted, files.rlim_max);
+  files.rlim_cur = std::min<rlim_t>(wanted.value_or(k_usual), files.rlim_max);
   return ::setrlimit(RLIMIT_NOFILE, &files) == 0 ? Result<void>{}
                                                  : fail_errno("setrlimit files", errno);
 }
