@@ -154,8 +154,7 @@ bool has_read_all(int socket) {
 }
 
 Result<control::Done> log_files(const Call& call) {
-  constexpr os::Millis k_between_looks{
-      300}; // between two looks at files that another process writes
+  constexpr os::Millis k_between_looks{300}; // at files that another process writes
   const auto site = TRY(site_of(call));
   const auto streams = call.args.streams.value_or(std::vector<std::string>{});
   LogSender sender(call);

@@ -67,8 +67,8 @@ public:
   // code busy, with an "end" event; running ones are the rollout's. Of each actor the newest 10,000
   // ended jobs are kept, and 1,000 pings.
   Result<void> add_job(const Job& job, std::vector<std::string>* superseded = nullptr);
-  // A deploy whose signature is valid: the older ones of its site end, whoever sent them. Their
-  // ids.
+  // For a deploy whose signature was found valid: ends the site's older deploys, of all senders,
+  // and returns their ids.
   Result<std::vector<std::string>> supersede_older(const Job& job, int64_t now_ms);
   Result<std::optional<Job>> job(const std::string& id);
   // Newest first; "" all sites.
