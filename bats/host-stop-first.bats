@@ -8,7 +8,7 @@ load helpers/host
 load helpers/one_host
 
 # ledger VERSION [STRATEGY]: a page, and `ledger`, which opens its SQLite file exclusively, writes one row and serves the number of rows. With
-# BROKEN=yes it ends before it listens.
+# MOOD=BROKEN it ends before it listens, with MOOD=SLOW it listens after 3 s.
 ledger() {
     rm -rf "$LAPTOP/hello"
     mkdir -p "$LAPTOP/hello/ledger" "$LAPTOP/hello/page"
@@ -36,7 +36,7 @@ END
     chmod 0755 "$LAPTOP/hello/ledger/ledger"
     cat >"$LAPTOP/hello/ledger.site.json" <<END
 { "name": "Ledger", "server_name": "hello.example", "version": "$1", "watch": "1s",
-  "env": [${BROKEN:+{ \"name\": \"BROKEN\", \"value\": \"yes\" \}}],
+  "env": [${MOOD:+{ \"name\": \"$MOOD\", \"value\": \"yes\" \}}],
   "services": [{ "name": "ledger", "lang": "binary", "strategy": "${2-stop-first}", "health": { "deadline": "15s" } },
                { "name": "page", "lang": "static" }] }
 END
@@ -70,7 +70,7 @@ job() { json jobs ledger -n 1 ".jobs[0].$1"; }
 }
 
 @test "a new copy that does not come up: the old one is started again, exit 9, and the last lines are the new one's" {
-    BROKEN=yes run -9 ledger 1.3.0
+    MOOD=BROKEN run -9 ledger 1.3.0
     [[ "$output" == *'broken on purpose'* ]]
     [[ "$output" == *'1.0.0 stays live'* ]]
     [[ "$(get /)" == '1.0.0 '* ]]
@@ -80,7 +80,7 @@ job() { json jobs ledger -n 1 ".jobs[0].$1"; }
 @test "kill -9 of the daemon in the gap: after its restart the job ends, and never two copies" {
     before=$(job id)
     locked=$(in_box grep -c 'database is locked' /var/log/chillbox/ledger/ledger.log)
-    SLOW=yes TIMEOUT=50s ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 & # the host is locked afterwards
+    MOOD=SLOW TIMEOUT=50s ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 & # the host is locked afterwards
     sender=$!
     in_gap() { [ "$(job id)" != "$before" ] && [ "$(job step)" = stop-first ]; }
     wait_for 45 in_gap

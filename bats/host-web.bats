@@ -32,7 +32,7 @@ heads() { visit "$@" -o /dev/null -D - | tr -d '\r'; }
 }
 
 @test "[fault-248] a body has the limit of its service, with a page that says so, and a slow answer its time" {
-    head -c 40000000 /dev/zero >"$LAPTOP/body"
+    { head -c 40000000 /dev/zero | tr '\0' x && printf '\0'; } >"$LAPTOP/body" # one word that no system runs: read whole, and answered
     attack_site wide
     run -0 attack_deploy wide
     [ "$(status wide /upload -X PUT --data-binary "@$LAPTOP/body")" = 413 ]
@@ -41,7 +41,7 @@ heads() { visit "$@" -o /dev/null -D - | tr -d '\r'; }
     [[ "$(ctl logs wide/nginx -n 1)" == *"too large body"* ]]
     attack_edit wide '.services[0] += {body_max: "50M", request_timeout: "2s"}'
     run -0 attack_deploy wide
-    [ "$(status wide /upload -X PUT --data-binary "@$LAPTOP/body")" = 501 ] # the service's own: it has no PUT
+    [[ "$(visit wide /upload --data-binary "@$LAPTOP/body" -w '%{http_code}')" == 127$'\n'*$'\n200' ]] # the service's own
     printf 'sleep\0005\000' >"$LAPTOP/words"
     [ "$(status wide / --data-binary "@$LAPTOP/words")" = 502 ] || [ "$(status wide / --data-binary "@$LAPTOP/words")" = 504 ]
     [[ "$(visit wide / --data-binary "@$LAPTOP/words")" == *"Not available"* ]]
