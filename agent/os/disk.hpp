@@ -101,7 +101,7 @@ public:
   // pass through all above it. No link is followed. denied: something on the way is another's.
   virtual Result<void> share_dir(const std::string& top, const std::string& below, Owner owner) = 0;
   // The same digest of the tree as it is now. denied: something in it is not `owner`'s, when there
-  // is one.
+  // is one. What is root's is read once as long as no entry's time of change is another one.
   virtual Result<std::string> tree_digest(
       const std::string& dir, std::optional<uid_t> owner = std::nullopt) = 0;
   // Every symbolic link below `dir`, without following one.

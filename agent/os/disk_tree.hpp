@@ -20,5 +20,8 @@ Result<void> make_tree_readable(const std::string& dir);
 // Seals when it is for somebody; else it only reads, and all of it must be `owner`'s.
 Result<std::string> digest_tree(
     const std::string& dir, const Owner* freeze_for, std::optional<uid_t> owner = std::nullopt);
+// Changes whenever anything in the tree does, without a byte of it being read: of names, owners,
+// modes, sizes, inodes and the times of change, which the kernel alone sets.
+Result<std::string> stamp_of_tree(const std::string& dir);
 
 } // namespace chillbox::os

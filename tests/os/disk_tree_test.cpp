@@ -140,6 +140,41 @@ TEST_CASE("a copy goes to a new or empty place only, and from a directory only, 
   CHECK_FALSE(real_disk().exists(dir / "to"));
 }
 
+TEST_CASE("the digest of a tree that is root's is taken again when anything in it changed, whatever its times say") {
+  if (::geteuid() != 0)
+    return; // it is kept for root's trees only
+  const TempDir dir;
+  const auto digest = [&] { return real_disk().tree_digest(dir / "t", uid_t{0}).value(); };
+  make_dir(dir / "t");
+  make_dir(dir / "t/a");
+  spit(dir / "t/a/b", "one");
+  spit(dir / "t/c", "two");
+  REQUIRE(::symlink("c", (dir / "t/d").c_str()) == 0);
+  std::string before = digest();
+  CHECK(digest() == before);
+  const auto differs = [&] {
+    const auto now = digest();
+    const bool is_new = now != before && now == real_disk().tree_digest(dir / "t").value();
+    before = now;
+    return is_new;
+  };
+  struct stat st{};
+  REQUIRE(::stat((dir / "t/a/b").c_str(), &st) == 0);
+  spit(dir / "t/a/b", "eno"); // the same size
+  const std::array times{st.st_atim, st.st_mtim};
+  REQUIRE(::utimensat(AT_FDCWD, (dir / "t/a/b").c_str(), times.data(), 0) == 0);
+  CHECK(differs());
+  REQUIRE(::chmod((dir / "t/c").c_str(), 0700) == 0);
+  CHECK(differs());
+  REQUIRE(::unlink((dir / "t/d").c_str()) == 0);
+  REQUIRE(::symlink("a", (dir / "t/d").c_str()) == 0);
+  CHECK(differs());
+  REQUIRE(::rename((dir / "t/c").c_str(), (dir / "t/a/c").c_str()) == 0);
+  CHECK(differs());
+  REQUIRE(::chown((dir / "t/a/c").c_str(), 1, 0) == 0);
+  CHECK(real_disk().tree_digest(dir / "t", uid_t{0}).error().code == Code::denied);
+}
+
 TEST_CASE("[fault-88][fault-91] a disk that fills up, or fails to sync, during a copy leaves nothing at the new place") {
   const TempDir dir;
   make_release(dir / "from");
