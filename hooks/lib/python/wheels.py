@@ -5,18 +5,70 @@ line after PREFIX; nothing is printed when nothing is missing. It uses the parse
 does. It does not reconsider a choice as pip does: that two requirements contradict each other is for the installation to find.
 """
 import email.parser
+import functools
 import glob
 import hashlib
 import os
+import re
 import sys
 import zipfile
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))] + glob.glob("/usr/share/python-wheels/pip-*.whl") + \
     glob.glob(os.path.join(os.path.dirname(os.__file__), "ensurepip/_bundled/pip-*.whl"))
-from pip._vendor.packaging import requirements, tags, utils  # noqa: E402
+from pip._vendor.packaging import specifiers, tags, utils  # noqa: E402
 from requirements import LARGEST, Line, Problem, required  # noqa: E402
 
+PLAIN = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[([\w\s,.-]+)\])?\s*([^;@()\[\]]*)(?:;(.+))?", re.A)
+COMPARED = re.compile(r"""\s*(extra|python_version)\s*(==|!=|<=?|>=?)\s*(?:"([^"']*)"|'([^"']*)')\s*""")
 problems, folders = [], ["dep", os.environ.get("CHILLBOX_WHEELHOUSE", "")]
+
+
+class Plain:
+    """A requirement of the usual form: a name, extras, versions, a marker."""
+
+    def __init__(self, name, extras, versions, marker):
+        self.name, self.extras, self.url = name, {extra.strip() for extra in (extras or "").split(",")} - {""}, None
+        self.specifier, self.marker = specifiers.SpecifierSet(versions), Marker(marker.strip()) if marker else None
+
+    def __str__(self):
+        extras = "[%s]" % ",".join(sorted(self.extras)) if self.extras else ""
+        return "%s%s%s%s" % (self.name, extras, self.specifier, "; " + self.marker.text if self.marker else "")
+
+
+class Marker:
+    """That most ask for another extra or Python is seen without the parser for all of them."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def evaluate(self, environment):
+        parts = [] if re.search(r"\bor\b", self.text) else [self.compare(part, environment["extra"]) for part in re.split(r"\band\b", self.text)]
+        if False in parts:
+            return False
+        if parts and None not in parts:
+            return True
+        from pip._vendor.packaging import markers
+        return markers.Marker(self.text).evaluate(environment)
+
+    @staticmethod
+    def compare(part, extra):
+        """None: it is not that simple."""
+        found = COMPARED.fullmatch(part)
+        if not found or (found[1] == "extra" and found[2] != "=="):
+            return None
+        value = found[3] or found[4] or ""
+        if found[1] == "extra":
+            return utils.canonicalize_name(value) == utils.canonicalize_name(extra)
+        return specifiers.SpecifierSet(found[2] + value).contains("%d.%d" % sys.version_info[:2])
+
+
+def parsed(text):
+    """The parser of an older pip costs as much as everything else here: it reads what is not plain."""
+    plain = PLAIN.fullmatch(text.strip())
+    if plain:
+        return Plain(*plain.groups())
+    from pip._vendor.packaging import requirements
+    return requirements.Requirement(text)
 
 
 def complain(text):
@@ -24,7 +76,7 @@ def complain(text):
         problems.append(text)
 
 
-def named():
+def named(extras):
     """Lines of requirements.txt, else of pyproject.toml, and those that the handler itself asks for."""
     try:
         own = required(complain=complain)
@@ -32,11 +84,11 @@ def named():
         complain(str(problem))
         own = []
     folders.extend(line.folder() for line in own if line.folder() and line.folder() not in folders)
-    return [Line(text, []) for text in sys.argv[2:]] + [line for line in own if not line.text.startswith("-") or line.text.startswith(("-e", "--editable"))]
+    return [Line(text, []) for text in extras] + [line for line in own if not line.text.startswith("-") or line.text.startswith(("-e", "--editable"))]
 
 
-def wanted():
-    for line in named():
+def wanted(extras):
+    for line in named(extras):
         text, file = line.text.split(" --")[0], line.path()
         if not file and not line.name:
             complain("missing: %s: there is no network here, bring its wheel and name it by its version" % text)
@@ -46,14 +98,15 @@ def wanted():
                 complain("missing: %s, which requirements.txt names" % file)
             continue
         try:
-            requirement = requirements.Requirement(text)
-        except requirements.InvalidRequirement:
+            requirement = parsed(text)
+            asked = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        except ValueError:
             if not (file and os.path.exists(file)):
                 complain("requirements.txt: cannot read '%s'" % text)
             continue
         if requirement.url and not file:
             complain("missing: %s: there is no network here, bring its wheel and name it by its version" % requirement)
-        elif not requirement.url and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+        elif not requirement.url and asked:
             yield requirement, {value.replace("sha256:", "") for value in line.hashes}
 
 
@@ -91,22 +144,27 @@ def best(requirement, hashes, there, ours, why):
         return max(fitting, key=lambda w: w[1])
 
 
-def required_by(path, extras):
-    """What the wheel requires with these extras of it."""
+@functools.cache
+def metadata_of(path):
+    """What the wheel says of itself, or an empty message."""
+    text = b""
     try:
         with zipfile.ZipFile(path) as wheel:
             name = next(n for n in wheel.namelist() if n.endswith(".dist-info/METADATA") and n.count("/") == 1)
             with wheel.open(name) as file:
                 text = file.read(LARGEST + 1)
-            if len(text) > LARGEST:
-                complain("%s: its METADATA has over %d bytes" % (path, LARGEST))
-                return
-            metadata = email.parser.HeaderParser().parsestr(text.decode("utf-8", "replace"))
+        if len(text) > LARGEST:
+            complain("%s: its METADATA has over %d bytes" % (path, LARGEST))
+            text = b""
     except (OSError, zipfile.BadZipFile, StopIteration) as error:
         complain("%s is no wheel: %s" % (path, str(error) or "it has no METADATA"))
-        return
-    for text in metadata.get_all("Requires-Dist") or []:
-        requirement = requirements.Requirement(text)
+    return email.parser.HeaderParser().parsestr(text.decode("utf-8", "replace"))
+
+
+def required_by(path, extras):
+    """What the wheel requires with these extras of it."""
+    for text in metadata_of(path).get_all("Requires-Dist") or []:
+        requirement = parsed(text)
         if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras or {""}):
             yield requirement
 
@@ -118,9 +176,17 @@ def how():
         ".".join(map(str, sys.version_info[:3])), " --platform " + linux[0] if linux else "")
 
 
-def main():
+class Choice:
+    """The wheel that would be taken of a name, the extras of it that are asked for, and whether pip could take another."""
+
+    def __init__(self, wheel):
+        self.wheel, self.extras, self.plain = wheel, set(), True
+
+
+def chosen(extras):
+    """A choice of each name. Where the same wheel is the newest for all requirements of a name, pip has nothing to reconsider."""
     ours = set(tags.sys_tags())
-    queue, seen = [(requirement, hashes, "") for requirement, hashes in wanted()], set()
+    queue, seen, found = [(requirement, hashes, "") for requirement, hashes in wanted(extras)], set(), {}
     there = list(wheels())
     while queue:
         requirement, hashes, why = queue.pop(0)
@@ -129,7 +195,16 @@ def main():
         seen.add((str(requirement), why == ""))
         wheel = best(requirement, hashes, there, ours, why)
         if wheel:
+            choice = found.setdefault(wheel[0], Choice(wheel))
+            choice.extras |= requirement.extras
+            rivals = [w for w in there if w[0] == wheel[0] and w[2] & ours and (hashes or w[1] == wheel[1])]
+            choice.plain = choice.plain and choice.wheel is wheel and rivals == [wheel] and not wheel[1].is_prerelease
             queue += [(r, set(), " (for %s)" % requirement.name) for r in required_by(wheel[3], requirement.extras)]
+    return found
+
+
+def main():
+    chosen(sys.argv[2:])
     first = next((i for i, problem in enumerate(problems) if problem.startswith("missing: ")), None)
     if first is not None:
         problems[first] += "; " + how()
@@ -137,4 +212,5 @@ def main():
         print(sys.argv[1] + problem)
 
 
-main()
+if __name__ == "__main__":
+    main()
