@@ -8,7 +8,7 @@ Exit codes: 0 done, 3 a wheel is refused or damaged, which is said, 4 nothing wa
 """
 import base64
 import csv
-import email.parser
+import gc
 import hashlib
 import io
 import os
@@ -22,7 +22,7 @@ import zipfile
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from wheels import chosen, metadata_of, problems, specifiers, utils, wanted  # noqa: E402
+from wheels import Fields, chosen, metadata_of, problems, specifiers, utils, wanted  # noqa: E402
 from requirements import Problem, hashed, offline, required  # noqa: E402
 
 REFUSED, FOR_PIP = 3, 4
@@ -62,11 +62,11 @@ def to_install(extras):
     unless(not problems, "problems")
     for name, choice in found.items():
         path, version, about = choice.wheel[3], choice.wheel[1], metadata_of(choice.wheel[3])
-        provided = {utils.canonicalize_name(extra) for extra in about.get_all("Provides-Extra") or []}
+        provided = {utils.canonicalize_name(extra) for extra in about.every("provides-extra")}
         unless(choice.plain and {utils.canonicalize_name(extra) for extra in choice.extras} <= provided, "a choice of %s" % name)
-        unless(utils.canonicalize_name(about["Name"]) == name, path)
-        unless(utils.canonicalize_version(about["Version"]) == utils.canonicalize_version(str(version)), path)
-        unless(specifiers.SpecifierSet(about["Requires-Python"] or "").contains("%d.%d.%d" % sys.version_info[:3]), path)
+        unless(utils.canonicalize_name(about.first("name")) == name, path)
+        unless(utils.canonicalize_version(about.first("version")) == utils.canonicalize_version(str(version)), path)
+        unless(specifiers.SpecifierSet(about.first("requires-python")).contains("%d.%d.%d" % sys.version_info[:3]), path)
     return [choice.wheel for choice in found.values()]
 
 
@@ -75,13 +75,13 @@ class Wheel:
 
     def __init__(self, path, name, site_packages):
         self.path, self.site_packages = path, site_packages
-        self.zip, self.files, self.made = zipfile.ZipFile(path), [], []
+        self.zip, self.files, self.made = zipfile.ZipFile(os.path.abspath(path)), [], []
         infos = {name.split("/")[0] for name in self.zip.namelist() if name.split("/")[0].endswith(".dist-info")}
         unless(len(infos) == 1, path)
         self.info = infos.pop()
         unless(utils.canonicalize_name(self.info).startswith(name), path)
-        about = email.parser.HeaderParser().parsestr(self.text("WHEEL"))
-        unless(re.fullmatch(r"1\.\d+", about.get("Wheel-Version", "").strip()), path)
+        about = Fields(self.text("WHEEL"))
+        unless(re.fullmatch(r"1\.\d+", about.first("wheel-version")), path)
         self.programs = dict(self.entry_points())
 
     def text(self, name):
@@ -113,7 +113,7 @@ class Wheel:
         if not parts[0].endswith(".data"):
             return "%s/%s" % (self.site_packages, name)
         unless(len(parts) > 2, name)
-        headers = "include/site/python%d.%d/%s" % (*sys.version_info[:2], metadata_of(self.path)["Name"])
+        headers = "include/site/python%d.%d/%s" % (*sys.version_info[:2], metadata_of(self.path).first("name"))
         folder = {"purelib": self.site_packages, "platlib": self.site_packages, "scripts": "bin", "data": "", "headers": headers}.get(parts[1])
         unless(folder is not None, name)
         return os.path.join(folder, *parts[2:])
@@ -190,36 +190,59 @@ def create(place, executable):
 
 
 def write(wheels, folders):
+    """Side by side, in as many processes as there are processors."""
     for folder in sorted(folders):
         os.makedirs(folder, exist_ok=True)
-    for wheel in wheels:
-        for entry, place in wheel.files:
-            with wheel.zip.open(entry) as source, create(place, entry.external_attr >> 16 & 0o111) as file:
-                shutil.copyfileobj(source, file)
-        for place, content, executable in wheel.made:
-            with create(place, executable) as file:
-                file.write(content)
-
-
-def compile_all(places):
-    """Side by side. What does not compile is left for who imports it, as pip leaves it."""
-    places = sorted(places, key=os.path.getsize, reverse=True)
-    parts = min(len(os.sched_getaffinity(0)), 8, 1 + len(places) // 20)
+    files = [(wheel, entry, place) for wheel in wheels for entry, place in wheel.files]
+    files.sort(key=lambda file: (file[2].endswith(".py"), file[1].file_size), reverse=True)
+    parts = min(len(os.sched_getaffinity(0)), 8, 1 + len(files) // 20)
     children = []
     for part in range(1, parts):
         child = os.fork()
         if not child:
-            compile_some(places[part::parts])
-            os._exit(0)
+            os._exit(write_apart(wheels, files[part::parts]))
         children.append(child)
-    compile_some(places[::parts])
-    if any([os.waitpid(child, 0)[1] for child in children]):
-        raise Problem("compiling ended early: was there too little memory?")
+    try:
+        for wheel in wheels:
+            for place, content, executable in wheel.made:
+                with create(place, executable) as file:
+                    file.write(content)
+        write_files(files[::parts])
+    finally:
+        ended = [os.waitpid(child, 0)[1] for child in children]
+    if any(status not in (0, REFUSED << 8) for status in ended):
+        raise Problem("a process that unpacks wheels ended with status %d" % max(ended))
+    if any(ended):
+        sys.exit(REFUSED)  # it said why
 
 
-def compile_some(places):
+def write_apart(wheels, files):
+    """Exit code. Open files have one position, which is the parent's, so these are opened again."""
+    try:
+        for wheel in wheels:
+            wheel.zip = zipfile.ZipFile(wheel.zip.filename)
+        write_files(files)
+        return 0
+    except Problem as problem:
+        print("build: %s" % problem, file=sys.stderr, flush=True)
+        return REFUSED
+
+
+def write_files(files):
     warnings.simplefilter("ignore")
-    for place in places:
+    gc.disable()  # a twentieth of compiling
+    for wheel, entry, place in files:
+        try:
+            write_file(wheel, entry, place)
+        except DAMAGED as error:
+            raise Problem("%s: %s cannot be unpacked: %s" % (wheel.path, entry.filename, error)) from None
+
+
+def write_file(wheel, entry, place):
+    """What does not compile is left for who imports it, as pip leaves it."""
+    with wheel.zip.open(entry) as source, create(place, entry.external_attr >> 16 & 0o111) as file:
+        shutil.copyfileobj(source, file)
+    if place.endswith(".py") and place.startswith(wheel.site_packages + "/"):
         py_compile.compile(place, dfile=place, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
@@ -237,7 +260,6 @@ def main(environment, site_packages, *extras):
     try:
         os.chdir(environment)
         write(wheels, folders)
-        compile_all([place for wheel in wheels for _, place in wheel.files if place.startswith(site_packages + "/") and place.endswith(".py")])
     except DAMAGED as error:
         raise Problem("wheels cannot be unpacked: %s" % error) from None
 

@@ -4,7 +4,6 @@ It looks at requirements.txt (requirements.py), at its arguments, and at what th
 line after PREFIX; nothing is printed when nothing is missing. It uses the parsers that pip carries, so it reads requirements and tags as pip
 does. It does not reconsider a choice as pip does: that two requirements contradict each other is for the installation to find.
 """
-import email.parser
 import functools
 import glob
 import hashlib
@@ -144,6 +143,19 @@ def best(requirement, hashes, there, ours, why):
         return max(fitting, key=lambda w: w[1])
 
 
+class Fields:
+    """The fields of a METADATA or WHEEL, which are those of a mail; the standard library's parser of mails takes longer to load than both take to read."""
+
+    def __init__(self, text):
+        self.all = re.findall(r"^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.split(r"\n\r?\n", text, 1)[0], re.M)
+
+    def every(self, name):
+        return [value.strip() for key, value in self.all if key.lower() == name]
+
+    def first(self, name):
+        return (self.every(name) or [""])[0]
+
+
 @functools.cache
 def metadata_of(path):
     """What the wheel says of itself, or an empty message."""
@@ -158,12 +170,12 @@ def metadata_of(path):
             text = b""
     except (OSError, zipfile.BadZipFile, StopIteration) as error:
         complain("%s is no wheel: %s" % (path, str(error) or "it has no METADATA"))
-    return email.parser.HeaderParser().parsestr(text.decode("utf-8", "replace"))
+    return Fields(text.decode("utf-8", "replace"))
 
 
 def required_by(path, extras):
     """What the wheel requires with these extras of it."""
-    for text in metadata_of(path).get_all("Requires-Dist") or []:
+    for text in metadata_of(path).every("requires-dist"):
         requirement = parsed(text)
         if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras or {""}):
             yield requirement
