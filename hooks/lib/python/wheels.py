@@ -18,7 +18,10 @@ from pip._vendor.packaging import specifiers, tags, utils  # noqa: E402
 from requirements import LARGEST, Line, Problem, required  # noqa: E402
 
 PLAIN = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[([\w\s,.-]+)\])?\s*([^;@()\[\]]*)(?:;(.+))?", re.A)
-COMPARED = re.compile(r"""\s*(extra|python_version)\s*(==|!=|<=?|>=?)\s*(?:"([^"']*)"|'([^"']*)')\s*""")
+SIGNS = {"Eq": "==", "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">="}
+STRINGS = {"sys_platform": sys.platform, "os_name": os.name, "platform_system": os.uname().sysname, "platform_machine": os.uname().machine,
+           "platform_python_implementation": {"cpython": "CPython"}.get(sys.implementation.name)}
+PARSE_ONLY = 0x400  # ast.PyCF_ONLY_AST, without loading ast
 problems, folders = [], ["dep", os.environ.get("CHILLBOX_WHEELHOUSE", "")]
 
 
@@ -35,30 +38,45 @@ class Plain:
 
 
 class Marker:
-    """That most ask for another extra or Python is seen without the parser for all of them."""
+    """Most are also expressions of Python, which has a parser. What is not decided that way is read by pip's."""
 
     def __init__(self, text):
         self.text = text
 
     def evaluate(self, environment):
-        parts = [] if re.search(r"\bor\b", self.text) else [self.compare(part, environment["extra"]) for part in re.split(r"\band\b", self.text)]
-        if False in parts:
-            return False
-        if parts and None not in parts:
-            return True
-        from pip._vendor.packaging import markers
-        return markers.Marker(self.text).evaluate(environment)
+        found = self.decide(environment["extra"])
+        if found is None:
+            from pip._vendor.packaging import markers
+            found = markers.Marker(self.text).evaluate(environment)
+        return found
 
-    @staticmethod
-    def compare(part, extra):
-        """None: it is not that simple."""
-        found = COMPARED.fullmatch(part)
-        if not found or (found[1] == "extra" and found[2] != "=="):
+    def decide(self, extra):
+        """None: not decided."""
+        if len(self.text) > 1000 or "\\" in self.text:
             return None
-        value = found[3] or found[4] or ""
-        if found[1] == "extra":
-            return utils.canonicalize_name(value) == utils.canonicalize_name(extra)
-        return specifiers.SpecifierSet(found[2] + value).contains("%d.%d" % sys.version_info[:2])
+        try:
+            return decided(compile(self.text.strip(), "marker", "eval", PARSE_ONLY).body, extra)
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            return None
+
+
+def decided(node, extra):
+    kind = type(node).__name__
+    if kind == "BoolOp":
+        parts, wanted_one = [decided(part, extra) for part in node.values], type(node.op).__name__ == "Or"
+        return wanted_one if wanted_one in parts else None if None in parts else not wanted_one
+    if kind != "Compare" or [type(part).__name__ for part in [node.left, *node.comparators]] != ["Name", "Constant"]:
+        return None
+    name, sign, value = node.left.id, SIGNS.get(type(node.ops[0]).__name__), node.comparators[0].value
+    if not isinstance(value, str) or not sign:
+        return None
+    if name == "extra" and sign == "==":
+        return utils.canonicalize_name(value) == utils.canonicalize_name(extra)
+    if name == "python_version" and re.fullmatch(r"\d+(\.\d+)*", value):
+        return specifiers.SpecifierSet(sign + value).contains("%d.%d" % sys.version_info[:2])
+    if STRINGS.get(name) and sign in ("==", "!=") and not value[:1].isdigit():
+        return (STRINGS[name] == value) == (sign == "==")
+    return None
 
 
 def parsed(text):
@@ -147,7 +165,7 @@ class Fields:
     """The fields of a METADATA or WHEEL, which are those of a mail; the standard library's parser of mails takes longer to load than both take to read."""
 
     def __init__(self, text):
-        self.all = re.findall(r"^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.split(r"\n\r?\n", text, 1)[0], re.M)
+        self.all = re.findall(r"^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.split(r"\n\r?\n", text, maxsplit=1)[0], re.M)
 
     def every(self, name):
         return [value.strip() for key, value in self.all if key.lower() == name]
@@ -156,7 +174,7 @@ class Fields:
         return (self.every(name) or [""])[0]
 
 
-@functools.cache
+@functools.lru_cache(None)
 def metadata_of(path):
     """What the wheel says of itself, or an empty message."""
     text = b""
