@@ -36,6 +36,26 @@ receive() { tar -C first -cf - . | PATH=$1 sh "$BATS_TEST_DIRNAME/../hooks/move/
     with_each whole
 }
 
+@test "[fault-1092] a socket stays behind, and the digest of both hosts is the same; what else there is comes" {
+    python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("first/admin.sock")'
+    mkfifo -m 0620 first/orders
+    ln -s gone first/link
+    printf 'ours\n' >first/-odd
+    chown -hR 1234:1234 first
+    digest() { CHILLBOX_ROOT=$2 PATH=$1 sh "$BATS_TEST_DIRNAME/../hooks/move/data" digest hello; } # PATH ROOT
+    mkdir -p one/var/lib
+    ln -s "$PWD/first" one/var/lib/hello
+    same() {
+        receive "$1"
+        [ ! -e "$DATA/admin.sock" ]
+        [ -p "$DATA/orders" ]
+        [ "$(digest "$1" "$PWD/one")" = "$(digest "$PATH" "$PWD/second")" ]
+        chmod 0600 "$DATA/orders"
+        [ "$(digest "$1" "$PWD/one")" != "$(digest "$PATH" "$PWD/second")" ]
+    }
+    with_each same
+}
+
 @test "a device, and a program that would run as root, as another user or in another's group, is removed, and the move stops [fault-611]" {
     bad() {
         for kind in device root user group; do
