@@ -136,6 +136,25 @@ said() { # TEXT: preflight says one thing, under both shells
     said ''
 }
 
+@test "[fault-1091] scripts.start may have arguments after its file, and files for its options: only files are named in full" {
+    mkdir -p "$CHILLBOX_BUILD_DIR/app"
+    touch server.js tracing.js
+    start() { # SCRIPT ARGUMENTS...
+        printf '{"scripts": {"start": "%s"}}\n' "$1" | tee package.json >"$CHILLBOX_BUILD_DIR/app/package.json"
+        said ''
+        for shell in with_dash with_ash; do
+            mapfile -t argv < <("$shell" "$node/command")
+            [ "${argv[*]:1}" = "$2" ]
+        done
+    }
+    app=$CHILLBOX_BUILD_DIR/app
+    start 'node server.js production 8080' "$app/server.js production 8080"
+    start 'node --no-warnings ./server.js --port 8080 -- ./config.json' "--no-warnings $app/server.js --port 8080 -- ./config.json"
+    start 'node -r ./tracing.js --import tracing.js server dev' "-r $app/tracing.js --import $app/tracing.js $app/server dev"
+    printf '{"scripts": {"start": "node -r dotenv/config server.js"}}\n' >package.json
+    said "package.json starts 'dotenv/config', which is not in the service's folder"
+}
+
 @test "engines.node is a range as npm reads it, and holds for the host" {
     touch index.js
     has=$(/usr/bin/node -p process.versions.node || node -p process.versions.node)

@@ -1,8 +1,9 @@
 // What package.json and its lock file say, in the current folder, for a host's Node.js and for the laptop's: project.js problems|start|scripts.
-// problems: what would go wrong, one per line. start: the arguments of node, one per line. scripts: packages that want to run something when they
-// are installed. CHILLBOX_APP names the file to start, and with CHILLBOX_RUN_CMD there is none. Nothing of the application is run.
+// problems: what would go wrong, one per line. start: the arguments of node, one per line, with files below CHILLBOX_BUILD_DIR. scripts: packages
+// that want to run something when they are installed. CHILLBOX_APP names the file to start, and with CHILLBOX_RUN_CMD there is none. Nothing of the application is run.
 "use strict";
 const fs = require("fs");
+const path = require("path");
 
 const LOCKS = ["npm-shrinkwrap.json", "package-lock.json"]; // npm's own order
 const OTHERS = ["yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"];
@@ -16,24 +17,36 @@ function read(name) {
   }
 }
 
-// "node FILE" or "node --option FILE" of scripts.start, else main, else what npm and node themselves take.
+// These take a file as a word of its own: "node -r ./tracing.js server.js".
+const WITH_FILE = ["-r", "--require", "--import", "--loader", "--experimental-loader", "--env-file", "--env-file-if-exists"];
+
+// "node FILE", with options before it and arguments after it, of scripts.start, else main, else what npm and node themselves take.
+// words: all up to FILE; rest: its arguments.
 function start(project) {
-  if (process.env.CHILLBOX_APP) return [process.env.CHILLBOX_APP];
+  if (process.env.CHILLBOX_APP) return { words: [process.env.CHILLBOX_APP], rest: [] };
   const script = (project.scripts || {}).start;
   if (script) {
     const words = script.trim().split(/\s+/);
     if (words[0] !== "node" || words.length < 2 || /["'`$&|;<>*?\\()]/.test(script)) {
       throw new Error(`package.json: scripts.start is '${script}', which is more than node and a file: name the file with "app", or a command with "run-cmd"`);
     }
-    return words.slice(1);
+    words.shift();
+    const file = words.findIndex((word, i) => !word.startsWith("-") && !WITH_FILE.includes(words[i - 1]));
+    return { words: words.splice(0, file === -1 ? words.length : file + 1), rest: words };
   }
   const found = [project.main, "server.js", "index.js"].find((name) => name && is_file(name));
   if (!found) throw new Error('package.json: neither scripts.start nor main says what is started: name the file with "app"');
-  return [found];
+  return { words: [found], rest: [] };
+}
+
+// A service does not run in the folder of its build: the files are named in full.
+function argv(project) {
+  const { words, rest } = start(project);
+  return words.map((word) => (word.startsWith("-") ? word : path.join(process.env.CHILLBOX_BUILD_DIR, "app", word))).concat(rest);
 }
 
 function is_file(name) {
-  return [name, `${name}.js`, `${name}/index.js`].some((path) => fs.existsSync(path) && fs.statSync(path).isFile());
+  return [name, `${name}.js`, `${name}/index.js`].some((one) => fs.existsSync(one) && fs.statSync(one).isFile());
 }
 
 function numbers(text) {
@@ -88,8 +101,9 @@ function problems() {
   }
   if (!process.env.CHILLBOX_RUN_CMD) {
     try {
-      const file = start(project).find((word) => !word.startsWith("-"));
-      if (!file || !is_file(file)) say(`package.json starts '${file || ""}', which is not in the service's folder`);
+      const files = start(project).words.filter((word) => !word.startsWith("-"));
+      const missing = files.length === 0 ? "" : files.find((file) => !is_file(file));
+      if (missing !== undefined) say(`package.json starts '${missing}', which is not in the service's folder`);
     } catch (error) {
       say(error.message);
     }
@@ -109,7 +123,7 @@ function scripts() {
 
 function run(what) {
   try {
-    return { problems, scripts, start: () => start(read("package.json")) }[what]();
+    return { problems, scripts, start: () => argv(read("package.json")) }[what]();
   } catch (error) {
     if (what === "problems") return [error.message];
     process.stderr.write(`command: ${error.message}\n`);
