@@ -10,11 +10,24 @@
 namespace chillbox::backup {
 namespace {
 
-constexpr size_t k_kept = 200;
-constexpr size_t k_max_record = 4 * 1024 * 1024;
+constexpr size_t k_gone = 200; // that are known of those that are gone
+constexpr size_t k_told = 200; // that have their warnings, of up to 26 KB each
+// `keep` names 3,000 at most; more are there only where a target refuses to delete.
+constexpr size_t k_most = 10'000;
+constexpr size_t k_max_record = 16 * 1024 * 1024;
 
 std::string key_of(const SiteName& site) {
   return cat("backups ", site.str());
+}
+
+// What is at the target stays known: nobody would delete it otherwise.
+void forget_oldest(std::vector<control::Backup>& newest_first) {
+  size_t gone = 0;
+  std::erase_if(newest_first, [&](const auto& b) { return b.gone_ms != 0 && ++gone > k_gone; });
+  if (newest_first.size() > k_most)
+    newest_first.erase(newest_first.begin() + k_most, newest_first.end());
+  for (size_t i = k_told; i < newest_first.size(); ++i)
+    newest_first[i].warnings.clear();
 }
 
 } // namespace
@@ -67,8 +80,7 @@ Result<void> Records::put(const control::Backup& backup) {
   std::erase_if(record.backups, [&](const auto& b) { return b.serial == backup.serial; });
   record.backups.push_back(backup);
   std::ranges::sort(record.backups, std::greater(), &control::Backup::serial);
-  if (record.backups.size() > k_kept)
-    record.backups.resize(k_kept, backup);
+  forget_oldest(record.backups);
   return write(backup.site, record);
 }
 

@@ -1,5 +1,6 @@
-// What is known of each site's backups, in the store: the newest 200 of a site, whether they are
-// still at the target or not, and how the last tries ended. It outlives the site.
+// What is known of each site's backups, in the store: all that are at the target or wait to be
+// stored, the newest 200 of those that are gone, and how the last tries ended. It outlives the
+// site.
 #pragma once
 
 #include "control/backups.hpp"

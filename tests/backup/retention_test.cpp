@@ -1,6 +1,8 @@
 #include "catch.hpp"
 
+#include "backup/records.hpp"
 #include "backup/retention.hpp"
+#include "control/messages.hpp"
 
 #include <algorithm>
 
@@ -80,4 +82,27 @@ TEST_CASE("what is not stored, or gone already, counts for nothing") {
   all[0].stored_ms = 0;
   all[1].gone_ms = 1;
   CHECK(superfluous(all, {.days = 1}) == std::vector<uint64_t>{2, 1});
+}
+
+TEST_CASE("what is at the target is never forgotten, of what is gone the newest 200 are known [fault-1070]") {
+  const Scratch scratch;
+  auto store = must(store::Store::open(scratch / "state.db", 0));
+  const auto blog = must(SiteName::parse("blog"));
+  control::BackupList list{.target = {}, .key = {}, .sites = {}, .backups = daily(3'300)};
+  size_t i = 0;
+  for (auto& b : list.backups) {
+    b.gone_ms = b.serial % 11 == 0 ? 1 : 0; // 300 of them
+    b.sha256 = std::string(64, 'a');
+    if (++i <= 200)
+      b.warnings = std::string(25'000, 'w');
+  }
+  must(store.set_meta("backups blog", control::to_text(list)));
+  Records records(store);
+  must(records.put({.site = blog, .serial = 3'301, .taken_ms = k_start, .stored_ms = 1}));
+  const auto all = must(records.of(blog)).backups;
+  const auto gone = std::ranges::count_if(all, [](const Backup& b) { return b.gone_ms != 0; });
+  CHECK(gone == 200);
+  CHECK(all.size() - static_cast<size_t>(gone) == 3'001);
+  CHECK(all.front().serial == 3'301);
+  CHECK(all.back().serial == 1);
 }
