@@ -137,6 +137,14 @@ void Backups::work_through(Work work) {
   }
 }
 
+// The signature first: what has none is no backup. What is not there need not be deleted.
+Result<void> Backups::delete_one(const Backup& b) {
+  for (const auto& name : {cat(b.name, k_signature_suffix), b.name})
+    if (auto removed = m_target.remove(name); !removed && removed.error().code != Code::not_found)
+      return removed;
+  return {};
+}
+
 // A word on what is still there although it was deleted, and on what is gone that should be there.
 Result<std::string> Backups::delete_some(const SiteName& site) {
   const auto all = TRY(m_records.of(site)).backups;
@@ -147,11 +155,11 @@ Result<std::string> Backups::delete_some(const SiteName& site) {
   const auto goes = [&](const Backup& b) {
     return std::ranges::find(may_go, b.serial) != may_go.end();
   };
+  Result<void> deleted; // the first error
   for (const auto& b : all)
-    if (goes(b) && !m_stop) { // the signature first: what has none is no backup
-      TRY(m_target.remove(cat(b.name, k_signature_suffix)));
-      TRY(m_target.remove(b.name));
-    }
+    if (goes(b) && !m_stop)
+      if (auto one = delete_one(b); !one && deleted)
+        deleted = std::move(one);
   std::set<std::string, std::less<>> there;
   for (const auto& line : TRY(m_target.list()))
     there.insert(line.substr(0, line.find(' ')));
@@ -168,6 +176,7 @@ Result<std::string> Backups::delete_some(const SiteName& site) {
       TRY(m_records.put(b));
     }
   }
+  TRY(deleted);
   std::string said;
   if (stayed > 0)
     said = cat("deletion had no effect: ", stayed, " of ", may_go.size(),
@@ -180,6 +189,8 @@ Result<std::string> Backups::delete_some(const SiteName& site) {
 
 void Backups::delete_superfluous(const SiteName& site) {
   const auto said = delete_some(site);
+  if (!said && said.error().code == Code::interrupted && m_stop)
+    return; // the next run does the rest
   const std::string text = said ? *said : said.error().message;
   if (!text.empty())
     log::warn(cat("backup of '", site.str(), "': ", text));

@@ -115,6 +115,7 @@ private:
   void remember_retry(); // of what failed under the daemon before
   bool proof_due(const SiteRecord& record) const;
   void delete_superfluous(const SiteName& site);
+  Result<void> delete_one(const control::Backup& backup);
   Result<std::string> delete_some(const SiteName& site);
   std::string stale(const control::BackupState& state) const;
   Result<void> store_one(control::Backup& backup);

@@ -6,6 +6,9 @@
 #include "rollout/fakes.hpp"
 
 #include <filesystem>
+#include <future>
+#include <set>
+#include <thread>
 
 using namespace chillbox;
 using namespace chillbox::backup;
@@ -13,10 +16,11 @@ using namespace chillbox::test;
 
 namespace {
 
-// Its hook ends with `code`; what reads the data does so in this process.
+// Its hook ends with `code`, or as `first` says; what reads the data does so in this process.
 struct Programs : os::Runner {
   int code = 0;
-  std::string stored; // names, a line each
+  std::set<std::string> stored; // names
+  std::function<Result<void>(const std::string& verb, const std::string& name)> first;
   Result<os::Exit> run(const os::Command& c) override {
     if (c.argv.size() == 3 && c.argv[1] == "--snapshot") {
       const auto order = TRY(parse_order(c.input));
@@ -26,11 +30,19 @@ struct Programs : os::Runner {
           .err = {}};
     }
     const std::string& verb = c.argv.at(6);
+    const std::string name = c.argv.size() > 7 ? c.argv[7] : "";
+    if (first)
+      TRY(first(verb, name));
     if (verb == "put" && code == 0)
-      stored += c.argv.at(7) + " 1\n";
-    std::string_view rest = stored;
+      stored.insert(name);
+    std::string lines;
+    for (const auto& one : stored)
+      lines += one + " 1\n";
+    std::string_view rest = lines;
     if (verb == "list" && c.streams)
       (void)os::write_fully((*c.streams)[1], rest);
+    if (verb == "delete" && code == 0 && stored.erase(name) == 0)
+      return os::Exit{.code = 3, .out = {}, .err = {}};
     return os::Exit{.code = code, .out = {}, .err = {}};
   }
 };
@@ -53,13 +65,19 @@ struct Desk {
     write(paths.admin_hooks() + "/backup/none", "#!/bin/sh\n");
     ::chmod((paths.admin_hooks() + "/backup/none").c_str(), 0755);
     write(paths.recipient(), identity.recipient() + "\n");
-    write(paths.data(blog) + "/web/a", "hello");
-    write(cat(paths.releases(blog), "/1-1/blog.site.json"),
-        R"({"name":"Blog","server_name":"b.example","version":"1.0.0","services":[{"name":"web","lang":"static"}]})");
-    store::SiteRow row{blog};
-    row.live = "1-1";
-    must(store.put_site(row));
+    add(blog);
     begin();
+  }
+  void add(const SiteName& site, const std::string& more = "", bool stopped = false) {
+    write(paths.data(site) + "/web/a", "hello");
+    write(cat(paths.releases(site), "/1-1/", site.str(), ".site.json"),
+        cat(R"({"name":")", site.str(), R"(","server_name":")", site.str(),
+            R"(.example","version":"1.0.0","services":[{"name":"web","lang":"static"}])", more,
+            "}"));
+    store::SiteRow row{site};
+    row.live = "1-1";
+    row.stopped = stopped;
+    must(store.put_site(row));
   }
   store::Store open() {
     std::filesystem::create_directories(paths.state());
@@ -79,16 +97,28 @@ struct Desk {
         .config = config,
         .host_name = "web1",
         .as_root = false,
-        .prepare = {},
+        .prepare = [](const SiteName&, const std::string&) -> Result<openrc::SlotSpec> {
+          return fail(Code::conflict, "it is stopped");
+        },
         .file_key = {},
         .next_due = [](int64_t) { return std::optional<int64_t>(); },
         .changed = [this] { ++changes; }});
     backups->begin();
   }
-  std::vector<std::string> local() {
-    return must(os::real_disk().list(backups_dir(paths) + "/blog"));
+  std::vector<std::string> local(const std::string& site = "blog") {
+    return must(os::real_disk().list(cat(backups_dir(paths), "/", site)));
   }
-  control::Backup newest() { return must(backups->list(blog)).backups.at(0); }
+  std::vector<control::Backup> all(const SiteName& site) {
+    return must(backups->list(site)).backups;
+  }
+  control::Backup newest() { return all(blog).at(0); }
+  std::string retention() { return must(backups->list(blog)).sites.at(0).retention; }
+  control::Backup make() { // at its time
+    clock.sleep(os::Millis{60'000});
+    backups->run_all();
+    backups->wait();
+    return newest();
+  }
   std::optional<int64_t> in() { // seconds from now
     const auto at = backups->retry_at();
     return at ? std::optional(*at - clock.wall()) : std::nullopt;
@@ -169,4 +199,50 @@ TEST_CASE("what a killed daemon left and no backup waits for goes with the next 
   desk.programs.code = 0;
   CHECK(desk.backups->create(desk.blog));
   CHECK(desk.local().empty());
+}
+
+TEST_CASE("an old backup that is gone from the target already does not keep others from being deleted [fault-1071]") {
+  Desk desk;
+  desk.config.keep = "1d";
+  desk.begin();
+  const auto first = desk.make();
+  desk.programs.first = [](const std::string& verb, const std::string&) -> Result<void> {
+    return verb == "delete" ? fail(Code::timed_out, "cut off") : Result<void>();
+  };
+  const auto second = desk.make();
+  CHECK(desk.all(desk.blog).size() == 2);
+  CHECK_SAYS(desk.retention(), "cut off");
+  desk.programs.first = {};
+  SECTION("by half") {
+    desk.programs.stored.erase(second.name + ".minisig");
+  }
+  SECTION("as a whole") {
+    desk.programs.stored.erase(second.name + ".minisig");
+    desk.programs.stored.erase(second.name);
+  }
+  const auto third = desk.make();
+  CHECK(desk.retention().empty());
+  CHECK(desk.all(desk.blog).size() == 1);
+  CHECK(desk.programs.stored == std::set{third.name, third.name + ".minisig"});
+}
+
+TEST_CASE("an old backup that the target refuses to delete is reported, and the others go [fault-1071]") {
+  Desk desk;
+  desk.config.keep = "1d";
+  desk.begin();
+  const auto refuse = [&](const std::string& what) {
+    desk.programs.first = [what](const std::string& verb, const std::string& name) -> Result<void> {
+      return verb == "delete" && name.starts_with(what) ? fail(Code::denied, "it is locked")
+                                                        : Result<void>();
+    };
+  };
+  refuse("");
+  const auto first = desk.make();
+  const auto second = desk.make();
+  refuse(second.name);
+  const auto third = desk.make();
+  CHECK_SAYS(desk.retention(), "it is locked");
+  CHECK(desk.programs.stored ==
+      std::set{second.name, second.name + ".minisig", third.name, third.name + ".minisig"});
+  CHECK(desk.all(desk.blog).size() == 2); // what was deleted is not listed
 }
