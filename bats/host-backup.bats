@@ -147,7 +147,7 @@ END
     [ "$status" -eq 0 ]
     grep -q 'signature, digests and databases are good' <<<"$output"
     [ "$(json backup list shop '.backups[0].proven_ms > 0')" = true ]
-    in_box test ! -e /var/lib/chillbox/backups/proof/shop
+    in_box test ! -e /var/lib/chillbox/backups/.proof/shop
     [ -z "$(local_ones)" ]
     proven=$(json backup list shop '.sites[0].checked_ms')
     ctl lock
@@ -167,7 +167,7 @@ END
         run ctl backup verify shop
         [ "$status" -eq 4 ]
         grep -q "$1" <<<"$output"
-        in_box test ! -e /var/lib/chillbox/backups/proof/shop
+        in_box test ! -e /var/lib/chillbox/backups/.proof/shop
     }
     in_box python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(5000); b = f.read(1); f.seek(5000); f.write(bytes([b[0] ^ 1]))' "$name"
     refused 'signature'

@@ -233,7 +233,7 @@ END
         [ "$kind" != good ] || { [ "$status" -eq 0 ]; continue; }
         [ "$status" -ne 0 ]
         [[ "$output" == *"web2 did not take the backup of 'store'"* ]]
-        on_web2 in_box sh -c '[ ! -e /root/planted ] && [ -z "$(find /var/lib/chillbox/backups/store -type f)" ] && [ ! -e /var/lib/chillbox/backups/proof/store ]'
+        on_web2 in_box sh -c '[ ! -e /root/planted ] && [ -z "$(find /var/lib/chillbox/backups/store -type f)" ] && [ ! -e /var/lib/chillbox/backups/.proof/store ]'
         [ "$(on_web2 json backup list store '.backups | length')" = 0 ]
     done
     on_web2 ctl remove store --purge --yes

@@ -23,8 +23,10 @@
 
 namespace chillbox::backup {
 
-// Root's alone. In it local archives under their names, and work/SITE/ while one is made.
+// Root's alone. In it local archives under their names, and while one is made or proven .work/SITE/
+// and .proof/SITE/: no site has such a name.
 std::string backups_dir(const os::Paths& paths);
+inline constexpr const char *k_work_dir = ".work", *k_proof_dir = ".proof";
 std::string signing_key_file(const os::Paths& paths); // root 0600, without a passphrase
 std::string public_key_file(const os::Paths& paths);  // minisign's .pub
 // Reads it, and makes it where there is none yet.

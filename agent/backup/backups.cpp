@@ -33,8 +33,8 @@ Backups::Backups(Host host)
 // Nothing of the last daemon runs any more, so nobody writes to these.
 void Backups::begin() {
   const std::string dir = backups_dir(m_host.paths);
-  for (const char* scratch : {"/work", "/proof"})
-    (void)m_host.disk.remove_tree(dir + scratch);
+  for (const char* scratch : {k_work_dir, k_proof_dir})
+    (void)m_host.disk.remove_tree(cat(dir, "/", scratch));
   for (const auto& name : m_host.disk.list(dir).value_or(std::vector<std::string>{}))
     if (const auto site = SiteName::parse(name))
       sweep(*site);
@@ -56,7 +56,7 @@ void Backups::sweep(const SiteName& site) {
   const std::string dir = cat(backups_dir(m_host.paths), "/", site.str());
   for (const auto& name : m_host.disk.list(dir).value_or(std::vector<std::string>{}))
     if (!waiting.contains(cat(dir, "/", name)))
-      (void)m_host.disk.remove(cat(dir, "/", name));
+      (void)m_host.disk.remove_tree(cat(dir, "/", name));
 }
 
 void Backups::stop() {
@@ -184,7 +184,7 @@ Result<Backup> Backups::prove(const SiteName& site) {
   const auto name = ArchiveName::parse(b.name);
   if (!name)
     return fail(Code::corrupt, cat("'", printable(b.name), "' is no name of a backup"));
-  const std::string tree = cat(backups_dir(m_host.paths), "/proof/", site.str());
+  const std::string tree = cat(backups_dir(m_host.paths), "/", k_proof_dir, "/", site.str());
   const Prover host = prover();
   const std::string dir = backups_dir(m_host.paths);
   for (const auto& path : {dir, cat(dir, "/", site.str())})

@@ -78,7 +78,7 @@ Result<Backup> Backups::take_in(const Carried& said, const ArchiveName& name, Fd
       {.site = said.site, .serial = said.serial, .sha256 = said.sha256, .release = said.release},
       "", std::move(file)};
   const Prover host = prover();
-  const std::string tree = cat(backups_dir(m_host.paths), "/proof/", said.site.str());
+  const std::string tree = cat(backups_dir(m_host.paths), "/", k_proof_dir, "/", said.site.str());
   uint64_t bytes = 0;
   const auto checked = [&]() -> Result<Checked> {
     const auto key = TRY(unseal(host, archive));

@@ -25,7 +25,7 @@ constexpr uint32_t k_tasks = 32;
 constexpr size_t k_max_recipient = 4096;
 
 std::string work_of(const os::Paths& paths, const SiteName& site) {
-  return cat(backups_dir(paths), "/work/", site.str());
+  return cat(backups_dir(paths), "/", k_work_dir, "/", site.str());
 }
 
 // Removed whatever happens.

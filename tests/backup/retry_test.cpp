@@ -246,3 +246,19 @@ TEST_CASE("an old backup that the target refuses to delete is reported, and the 
       std::set{second.name, second.name + ".minisig", third.name, third.name + ".minisig"});
   CHECK(desk.all(desk.blog).size() == 2); // what was deleted is not listed
 }
+
+TEST_CASE("the archive of a site that is called work or proof waits like others [fault-1074]") {
+  Desk desk;
+  desk.programs.code = 5;
+  for (const std::string name : {"work", "proof"}) {
+    const auto site = must(SiteName::parse(name));
+    desk.add(site);
+    REQUIRE_FALSE(desk.backups->create(site));
+    REQUIRE(desk.local(name).size() == 2);
+    const std::string left = cat(backups_dir(desk.paths), "/", name, "/blog/a");
+    desk.write(left, "left by an older version");
+    desk.begin();
+    CHECK(desk.local(name).size() == 2);
+    CHECK_FALSE(std::filesystem::exists(left));
+  }
+}
