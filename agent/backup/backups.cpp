@@ -130,7 +130,8 @@ Result<Backup> Backups::make(const SiteName& site) {
       m_host.host_name, m_host.as_root, m_host.prepare, &m_stop};
   TRY(room_to_make(site));
   const uint64_t serial = TRY(next_serial(site));
-  const auto taken = TRY(take(taker, {.site = site, .release = row->live, .serial = serial}));
+  const auto taken = TRY(
+      take(taker, {.site = site, .release = row->live, .serial = serial, .stopped = row->stopped}));
   Backup b{.site = site,
       .serial = taken.name.serial,
       .name = taken.name.str(),

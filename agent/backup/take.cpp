@@ -166,7 +166,8 @@ Result<Taken> take(const Taker& host, const Wanted& wanted) {
     order.redis_socket = order.data + "/redis/redis.sock";
   order.recipients.insert(order.recipients.begin(),
       std::string(trim(TRY(host.disk.read(host.paths.recipient(), k_max_recipient)))));
-  TRY(run_before(host, wanted.site, backup.before));
+  if (!wanted.stopped)
+    TRY(run_before(host, wanted.site, backup.before));
   const Work work(host.disk, order.work);
   const os::Owner root = os::root_owner(host.paths);
   TRY(host.disk.make_dir(backups_dir(host.paths), 0700, root));
@@ -181,6 +182,8 @@ Result<Taken> take(const Taker& host, const Wanted& wanted) {
   if (!out)
     return fail_errno(draft, errno);
   auto report = TRY(run_snapshot(host, order, out));
+  if (wanted.stopped && !backup.before.empty())
+    report.warnings.emplace_back("`before` was not run: the site is stopped");
   const auto stored = TRY(sign_archive(host.disk, host.paths, name, wanted.release, draft));
   return Taken{name, stored.sha256, stored.size, std::move(report)};
 }

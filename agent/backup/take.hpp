@@ -32,6 +32,7 @@ struct Wanted {
   SiteName site;
   std::string release; // that is live
   uint64_t serial = 0;
+  bool stopped = false; // nothing of it runs, not even `before`
 };
 
 struct Taken {

@@ -262,3 +262,16 @@ TEST_CASE("the archive of a site that is called work or proof waits like others 
     CHECK_FALSE(std::filesystem::exists(left));
   }
 }
+
+TEST_CASE("a stopped site is backed up without its command, which the backup says [fault-1075]") {
+  Desk desk;
+  const std::string before = R"(,"backup":{"before":"dump"})";
+  desk.add(desk.blog, before);
+  const auto refused = desk.backups->create(desk.blog);
+  REQUIRE_FALSE(refused);
+  CHECK_SAYS(refused.error().message, "it is stopped");
+  desk.add(desk.blog, before, true);
+  const auto made = must(desk.backups->create(desk.blog));
+  CHECK(made.stored_ms != 0);
+  CHECK_SAYS(made.warnings, "`before` was not run: the site is stopped");
+}
