@@ -29,7 +29,30 @@ int64_t period_of(const std::string& prove) { // 0: never
 
 void Backups::run_all() {
   m_retries = 0;
+  m_retry_at = 0; // all of it is made now
+  const auto rows = m_host.store.sites();
+  if (!rows)
+    log::error(cat("backups: ", rows.error().message));
+  else
+    change_due([&](std::set<SiteName>& due) {
+      due.clear();
+      for (const auto& row : *rows)
+        if (!row.live.empty())
+          due.insert(row.site);
+    });
   start(Work::make);
+}
+
+bool Backups::is_due(const SiteName& site) {
+  const std::lock_guard lock(m_mutex);
+  return m_due.contains(site);
+}
+
+void Backups::change_due(const std::function<void(std::set<SiteName>&)>& change) {
+  const std::lock_guard lock(m_mutex);
+  change(m_due);
+  if (const auto kept = m_records.keep_due(m_due); !kept)
+    log::error(cat("backups: ", kept.error().message));
 }
 
 std::optional<int64_t> Backups::retry_at() const {
@@ -39,7 +62,7 @@ std::optional<int64_t> Backups::retry_at() const {
 
 void Backups::retry() {
   m_retry_at = 0;
-  start(Work::retry);
+  start(Work::make);
 }
 
 void Backups::unlocked() {
@@ -48,19 +71,35 @@ void Backups::unlocked() {
 }
 
 void Backups::start(Work work) {
-  if (m_stop || m_running.exchange(true)) // what still runs does the rest
-    return;
-  auto begun = m_thread.start("backups", [this, work] {
-    (void)guarded("backups", [&] {
-      work_through(work);
-      plan_retry(work);
-    });
-    m_running = false;
+  {
+    const std::lock_guard lock(m_mutex);
+    m_waiting.insert(work);
+    if (m_stop || std::exchange(m_running, true))
+      return;
+  }
+  auto begun = m_thread.start("backups", [this] {
+    while (const auto next = next_work()) {
+      (void)guarded("backups", [&] { work_through(*next); });
+      if (next == Work::make)
+        (void)guarded("backups", [this] { plan_retry(); });
+    }
   });
   if (!begun) {
+    const std::lock_guard lock(m_mutex);
     m_running = false;
+    m_retry_at = m_host.clock.wall() + k_retries.front();
     log::error(cat("backups: ", begun.error().message));
   }
+}
+
+// nullopt: the thread ends.
+std::optional<Backups::Work> Backups::next_work() {
+  const std::lock_guard lock(m_mutex);
+  if (m_stop || m_waiting.empty()) {
+    m_running = false;
+    return std::nullopt;
+  }
+  return m_waiting.extract(m_waiting.begin()).value();
 }
 
 // The first one, and then the newest when the last proof is old enough. An hour less: the schedule
@@ -78,24 +117,22 @@ bool Backups::proof_due(const SiteRecord& record) const {
 Result<Backup> Backups::try_again(const SiteName& site) {
   const auto all = TRY(m_records.of(site)).backups;
   if (all.empty() || all.front().stored_ms != 0 || all.front().gone_ms != 0)
-    return create(site);
-  const std::unique_lock work(m_work, std::try_to_lock);
-  if (!work)
-    return fail(Code::busy, "another backup is being made or proven on this host");
+    return create_now(site);
   Backup newest = all.front();
   const auto stored = store_one(newest);
+  if (!stored && stored.error().code == Code::interrupted && m_stop)
+    return std::unexpected(stored.error()); // it failed before, which is still noted
   note(site, stored ? "" : cat("taken, but not stored: ", stored.error().message));
   TRY(stored);
   return newest;
 }
 
-void Backups::plan_retry(Work work) {
-  if (work == Work::prove)
-    return;
+void Backups::plan_retry() {
   bool failed = false;
   for (const auto& row : m_host.store.sites().value_or(std::vector<store::SiteRow>{})) {
     const auto record = m_records.of(row.site);
-    failed = failed || (!row.live.empty() && record && !record->state.problem.empty());
+    failed = failed ||
+        (!row.live.empty() && (is_due(row.site) || (record && !record->state.problem.empty())));
   }
   const size_t before = m_retries;
   const bool again = failed && before < k_retries.size();
@@ -105,18 +142,22 @@ void Backups::plan_retry(Work work) {
     m_host.changed();
 }
 
-// Ten minutes after the last try, or at once when those are over.
+// At once what was not tried; else ten minutes after the last try, or when those are over.
 void Backups::remember_retry() {
+  m_due = m_records.due().value_or(std::set<SiteName>{});
   int64_t tried = 0;
-  for (const auto& row : m_host.store.sites().value_or(std::vector<store::SiteRow>{}))
+  bool due = false;
+  for (const auto& row : m_host.store.sites().value_or(std::vector<store::SiteRow>{})) {
+    due = due || (!row.live.empty() && m_due.contains(row.site));
     if (const auto record = m_records.of(row.site);
         !row.live.empty() && record && !record->state.problem.empty())
       tried = std::max(tried, record->state.tried_ms / 1000);
-  if (tried == 0 || m_host.config.target.empty())
+  }
+  if ((tried == 0 && !due) || m_host.config.target.empty())
     return;
   const int64_t now = m_host.clock.wall();
-  m_retry_at = std::clamp(tried + k_retries.front(), now, now + k_retries.front());
-  m_retries = 1;
+  m_retry_at = due ? now : std::clamp(tried + k_retries.front(), now, now + k_retries.front());
+  m_retries = due ? 0 : 1;
 }
 
 void Backups::work_through(Work work) {
@@ -126,14 +167,14 @@ void Backups::work_through(Work work) {
   for (const auto& row : *rows) {
     if (row.live.empty() || m_stop)
       continue;
+    const std::lock_guard one(m_work);
     const auto before = m_records.of(row.site);
-    const bool failed = before && !before->state.problem.empty();
-    if (work == Work::make ? create(row.site).has_value()
-                           : work == Work::retry && failed && try_again(row.site))
+    const bool due = is_due(row.site), failed = before && !before->state.problem.empty();
+    if (work == Work::make && (due || failed) && (due ? create_now(row.site) : try_again(row.site)))
       delete_superfluous(row.site);
     const auto record = m_records.of(row.site);
     if (record && proof_due(*record) && !m_stop)
-      (void)verify(row.site); // what comes of it is in its record
+      (void)verify_now(row.site); // what comes of it is in its record
   }
 }
 

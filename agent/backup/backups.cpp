@@ -79,6 +79,8 @@ void Backups::note(const SiteName& site, const std::string& problem) {
   });
   if (!noted)
     log::error(cat("backup of '", site.str(), "': ", noted.error().message));
+  else if (is_due(site)) // not before: what nobody knows of is tried again
+    change_due([&](auto& due) { due.erase(site); });
   if (m_host.changed)
     m_host.changed();
 }
@@ -157,9 +159,13 @@ Result<Backup> Backups::create(const SiteName& site) {
   const std::unique_lock work(m_work, std::try_to_lock);
   if (!work)
     return fail(Code::busy, "another backup is being made or proven on this host");
+  return create_now(site);
+}
+
+Result<Backup> Backups::create_now(const SiteName& site) {
   auto made = make(site);
   if (!made && made.error().code == Code::interrupted && m_stop)
-    return made; // the next start makes it
+    return made; // if it was due, the next daemon makes it
   note(site, made ? "" : made.error().message);
   if (!made)
     log::error(cat("backup of '", site.str(), "': ", made.error().message));
@@ -216,6 +222,10 @@ Result<Backup> Backups::verify(const SiteName& site) {
   const std::unique_lock work(m_work, std::try_to_lock);
   if (!work)
     return fail(Code::busy, "another backup is being made or proven on this host");
+  return verify_now(site);
+}
+
+Result<Backup> Backups::verify_now(const SiteName& site) {
   auto proven = prove(site);
   if (!proven && proven.error().code == Code::interrupted && m_stop)
     return proven;

@@ -20,6 +20,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,11 +49,12 @@ public:
   Backups& operator=(const Backups&) = delete;
 
   // All sites, one after the other, in a thread of its own: makes one of each, deletes what is
-  // superfluous, and proves what is due to be proven. Returns at once.
+  // superfluous, and proves what is due to be proven. Returns at once. What an operator makes or
+  // proves meanwhile is waited for.
   void run_all();
   // What failed in run_all() is tried again after ten minutes and after an hour, and then when it
-  // is due, by the next daemon too: an archive that is there is stored. When that is, in seconds;
-  // nullopt: nothing failed.
+  // is due, by the next daemon too: an archive that is there is stored. What was not tried, because
+  // the daemon stopped, the next one makes at once. When that is, in seconds; nullopt: never.
   std::optional<int64_t> retry_at() const;
   void retry();
   void unlocked();                 // proofs that were due meanwhile
@@ -105,14 +107,21 @@ private:
   Result<void> room_to_make(const SiteName& site);
   void sweep(const SiteName& site);
   Result<control::Backup> make(const SiteName& site);
+  // create() and verify(), with m_work held.
+  Result<control::Backup> create_now(const SiteName& site);
+  Result<control::Backup> verify_now(const SiteName& site);
   Result<control::Backup> take_in(const Carried& said, const ArchiveName& name, Fd file);
   Result<control::Backup> prove(const SiteName& site);
-  enum class Work { make, retry, prove };
+  // make: what is due, and what failed; both: proofs that are due.
+  enum class Work { make, prove };
   void start(Work work);
+  std::optional<Work> next_work();
   void work_through(Work work);
   Result<control::Backup> try_again(const SiteName& site);
-  void plan_retry(Work work);
-  void remember_retry(); // of what failed under the daemon before
+  bool is_due(const SiteName& site);
+  void change_due(const std::function<void(std::set<SiteName>&)>& change);
+  void plan_retry();
+  void remember_retry(); // of what failed under the daemon before, or was not tried
   bool proof_due(const SiteRecord& record) const;
   void delete_superfluous(const SiteName& site);
   Result<void> delete_one(const control::Backup& backup);
@@ -127,8 +136,11 @@ private:
   std::atomic<bool> m_stop{false};
   Target m_target;
   Records m_records;
-  std::mutex m_work; // around all that makes or removes one
-  std::atomic<bool> m_running{false};
+  std::mutex m_work;  // around all that makes or removes one
+  std::mutex m_mutex; // of the next three
+  bool m_running = false;
+  std::set<Work> m_waiting;           // for what runs
+  std::set<SiteName> m_due;           // as in the store
   std::atomic<int64_t> m_retry_at{0}; // 0: never
   std::atomic<size_t> m_retries{0};   // since it was due
   ThreadGroup m_thread;               // at most one; last: it uses all of the others

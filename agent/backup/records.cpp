@@ -14,6 +14,7 @@ constexpr size_t k_gone = 200; // that are known of those that are gone
 constexpr size_t k_told = 200; // that have their warnings, of up to 26 KB each
 // `keep` names 3,000 at most; more are there only where a target refuses to delete.
 constexpr size_t k_most = 10'000;
+constexpr const char* k_due = "backups due"; // meta
 constexpr size_t k_max_record = 16 * 1024 * 1024;
 
 std::string key_of(const SiteName& site) {
@@ -72,6 +73,21 @@ Result<control::BackupState> Records::state(const SiteName& site) {
       state.proven_ms = std::max(state.proven_ms, b.taken_ms);
   }
   return m_states.emplace(site.str(), std::move(state)).first->second;
+}
+
+Result<std::set<SiteName>> Records::due() {
+  std::set<SiteName> sites;
+  for (const auto name : split(TRY(m_store.meta(k_due)).value_or(""), ' '))
+    if (auto site = SiteName::parse(name))
+      sites.insert(std::move(*site));
+  return sites;
+}
+
+Result<void> Records::keep_due(const std::set<SiteName>& sites) {
+  std::vector<std::string> names;
+  for (const auto& site : sites)
+    names.push_back(site.str());
+  return m_store.set_meta(k_due, join(names, " "));
 }
 
 Result<void> Records::put(const control::Backup& backup) {

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ public:
   Result<control::BackupState> state(const SiteName& site);
   // In the place of the one with its serial.
   Result<void> put(const control::Backup& backup);
+  // Sites whose scheduled backup was not tried yet: the next daemon makes them.
+  Result<std::set<SiteName>> due();
+  Result<void> keep_due(const std::set<SiteName>& sites);
   // Changes the last tries.
   template <class F> Result<void> change_state(const SiteName& site, F change) {
     const std::lock_guard lock(m_mutex);

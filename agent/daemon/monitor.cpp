@@ -220,9 +220,9 @@ Result<void> Monitor::start(Inherited inherited) {
   if (m_fleet)
     TRY(m_fleet->begin());
   m_engine.recover();
+  m_backups.begin(); // first: the crontab's thread starts what is due
   m_crontab.begin();
   m_certificates.begin();
-  m_backups.begin();
   m_rollouts.begin(m_host.fleet);
   if (auto told = m_notifier.reload(); !told) {
     log::error(told.error().message);

@@ -247,6 +247,78 @@ TEST_CASE("an old backup that the target refuses to delete is reported, and the 
   CHECK(desk.all(desk.blog).size() == 2); // what was deleted is not listed
 }
 
+TEST_CASE("backups that are due while an operator makes one wait for it [fault-1072]") {
+  Desk desk;
+  const auto shop = must(SiteName::parse("shop"));
+  desk.add(shop);
+  std::promise<void> begun, go;
+  desk.programs.first = [&, held = false](
+                            const std::string& verb, const std::string&) mutable -> Result<void> {
+    if (verb == "put" && !std::exchange(held, true)) {
+      begun.set_value();
+      go.get_future().wait();
+    }
+    return {};
+  };
+  std::thread person([&] { (void)desk.backups->create(shop); });
+  begun.get_future().wait();
+  desk.backups->run_all();
+  std::this_thread::sleep_for(os::Millis{200}); // for one that does not wait
+  go.set_value();
+  person.join();
+  desk.backups->wait();
+  REQUIRE(desk.all(desk.blog).size() == 1);
+  CHECK(desk.newest().stored_ms != 0);
+  CHECK(desk.all(shop).size() == 1); // the operator's
+}
+
+TEST_CASE("backups that are due while one is proven are made afterwards [fault-1072]") {
+  Desk desk;
+  const auto first = desk.make();
+  desk.clock.sleep(os::Millis{8 * 24 * 3'600'000});
+  std::promise<void> begun, go;
+  desk.programs.first = [&, held = false](
+                            const std::string& verb, const std::string&) mutable -> Result<void> {
+    if (verb == "get" && !std::exchange(held, true)) {
+      begun.set_value();
+      go.get_future().wait();
+    }
+    return {};
+  };
+  desk.backups->unlocked();
+  begun.get_future().wait();
+  desk.backups->run_all();
+  go.set_value();
+  desk.backups->wait();
+  CHECK(desk.newest().serial > first.serial);
+}
+
+TEST_CASE("backups that were due when the daemon stopped are made by the next one [fault-1073]") {
+  Desk desk;
+  const auto shop = must(SiteName::parse("shop"));
+  desk.add(shop);
+  desk.programs.first = [&](const std::string& verb, const std::string&) -> Result<void> {
+    if (verb != "put")
+      return {};
+    desk.backups->ask_to_stop();
+    return fail(Code::interrupted, "cancelled");
+  };
+  desk.backups->run_all();
+  desk.backups->wait();
+  desk.programs.first = {};
+  desk.begin();
+  CHECK(desk.in() == 0);
+  desk.backups->retry();
+  desk.backups->wait();
+  for (const auto& site : {desk.blog, shop}) {
+    REQUIRE(desk.all(site).size() == 1);
+    CHECK(desk.all(site).at(0).stored_ms != 0);
+  }
+  CHECK_FALSE(desk.in());
+  desk.begin();
+  CHECK_FALSE(desk.in());
+}
+
 TEST_CASE("the archive of a site that is called work or proof waits like others [fault-1074]") {
   Desk desk;
   desk.programs.code = 5;
