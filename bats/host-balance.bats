@@ -343,7 +343,7 @@ for word in b"one", b"two":
     [ -z "$(executed_twice)" ]
 }
 
-@test "[attack-G52] no roster but the signed one gives a balancer an address, and an older one none back" {
+@test "[attack-G52] [attack-W72] no roster but the signed one gives a balancer an address, and an older one none back" {
     cp "$LAPTOP_HOME/config/chillbox/fleet.json" "$LAPTOP/epoch"
     laptop chillboxctl keygen -q -o "$LAPTOP/stranger" --no-password
     before=$(generation 3)
@@ -353,9 +353,12 @@ for word in b"one", b"two":
     run -4 on 3 ctl fleet take "$(base64 -w 0 "$LAPTOP/epoch")"
     ! on 3 in_box grep -q 10.77.0.9 /etc/nginx/conf.d/chillbox.conf || false
     [ "$(generation 3)" = "$before" ]
-    # What its signer is trusted no more for, is served no more.
-    on 3 ctl trust remove me --keep-live
+    # What its signer is trusted no more for, is served no more; a mistake in the file of a sender and of a target is no way around that.
+    on 3 in_box sh -c 'printf "short\n" >/etc/chillbox/webhooks/bad.key && mkdir -p /etc/chillbox/notify && printf "kind = 7\n" >/etc/chillbox/notify/bad.toml'
+    run on 3 ctl trust remove me --keep-live
+    [ "$status" -ne 0 ]
     [ "$(status_of /page)" = 404 ]
+    on 3 in_box rm /etc/chillbox/webhooks/bad.key /etc/chillbox/notify/bad.toml
     on 3 ctl trust add /root/me.pub --name me
     on 3 ctl reload
     [ "$(visit /page)" = page ]

@@ -169,9 +169,12 @@ Result<control::PersonAdded> people_add(const Call& call) {
     TRY(save_person(host.paths, wanted));
   if (known && is_less(wanted, *known))
     call.state.hang_up_person(name, call.fd());
-  TRY(write_trusted(call, wanted));
+  const auto trusted = write_trusted(call, wanted);
+  const auto served = call.state.monitor.traffic(); // the roster's signer may have lost the key
+  TRY(trusted);
   TRY(write_authorized_keys(host.paths));
   call.state.record_keys(call.actor);
+  TRY_IN("the person is written; the fleet's traffic is as before", served);
   if (changed)
     log::info(cat("people: ", call.actor, " let ", name, " in: ", control::name(wanted.role)));
   return control::PersonAdded{.person = wanted, .changed = changed};
@@ -226,10 +229,12 @@ Result<control::PersonRemoved> people_remove(const Call& call) {
   end_sessions(host.paths, name, peer ? peer->pid : 0);
   auto settled = settle_releases(call, name, call.args.revoke.value_or(false));
   const auto untrusted = host.disk.remove(trusted_file(call, name));
+  const auto served = call.state.monitor.traffic(); // a roster that they signed is served no more
   call.state.record_keys(call.actor);
   log::info(cat("people: ", call.actor, " removed ", name));
   TRY(closed);
   TRY(untrusted);
+  TRY_IN("they are removed; the fleet's traffic is as before", served);
   auto [kept, lost] = TRY(std::move(settled));
   control::PersonRemoved gone{
       .name = name, .jobs = {}, .kept = std::move(kept), .revoked = std::move(lost), .secrets = {}};

@@ -15,18 +15,21 @@ constexpr os::Millis k_drain_limit{5'000}; // for the requests that are under wa
 
 } // namespace
 
-// The senders first: a key that was removed opens nothing from here on, whatever else is wrong.
+// The senders first: a key that was removed opens nothing from here on. Each is read whatever is
+// wrong with the others; the first error is the answer.
 Result<void> Monitor::read_again() {
   auto files = read_senders(m_host.paths.webhooks());
   m_intake->set_senders(std::move(files.senders));
   for (const auto& fault : files.faults)
     log::error(cat("reload: ", fault.message, ": its sender is refused"));
+  const auto told = m_notifier.reload();
+  const auto served = traffic(); // the roster's signer may not be trusted any more
   if (!files.faults.empty())
     return fail(Code::invalid,
         cat(files.faults.front().message,
             ": its sender is refused until this is fixed; the other keys are read as they are"));
-  TRY(m_notifier.reload());
-  TRY(traffic()); // the roster's signer may not be trusted any more
+  TRY(told);
+  TRY(served);
   const auto config = check_configuration(m_host.paths);
   return config ? Result<void>{}
                 : fail(config.error().code,

@@ -47,6 +47,10 @@ struct ControlHost : EngineHost {
           ++upgrades;
           return {};
         },
+        .traffic = [this]() -> Result<void> {
+          ++traffics;
+          return {};
+        },
         .certificates = certificates};
     crontab = std::make_unique<cron::Scheduler>(cron::Scheduler::Host{store(), disk, clock, paths,
         [this](const SiteName& name, const cron::SiteCommand& command) {
@@ -102,6 +106,7 @@ struct ControlHost : EngineHost {
   daemon::ChangeNotifier changes;
   int reloads = 0;
   int upgrades = 0;
+  int traffics = 0; // times that the roster was to be served again
   std::unique_ptr<cron::Scheduler> crontab;
   std::unique_ptr<daemon::ControlServer> op;
 };

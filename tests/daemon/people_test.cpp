@@ -8,6 +8,7 @@
 #include "control_host.hpp"
 #include "os/host_layout.hpp"
 #include "rollout/trust.hpp"
+#include "store/notices.hpp"
 
 #include <poll.h>
 
@@ -210,6 +211,28 @@ TEST_CASE("what is live stays good when its signer may less, and what was withdr
     CHECK(gone.json()["revoked"] == Json{"blog 2.0.0"});
     CHECK_FALSE(is_good());
   }
+}
+
+TEST_CASE("[attack-W72] a roster that somebody signed is looked at again when their key goes or may less") {
+  PeopleHost host;
+  const Json anna{{"name", "anna"}, {"ssh", {k_ssh}}, {"key", host.annas_key()}};
+  REQUIRE(host.call("people_add", anna).code() == "ok");
+  const int before = host.traffics;
+  SECTION("removed") {
+    REQUIRE(host.call("people_remove", {{"name", "anna"}}).code() == "ok");
+  }
+  SECTION("removed, and something fails") {
+    std::filesystem::remove_all(host.paths.ssh_home());
+    host.write(host.paths.ssh_home(), "a file");
+    REQUIRE(host.call("people_remove", {{"name", "anna"}}).code() != "ok");
+  }
+  SECTION("only looks") {
+    REQUIRE(host.call("people_add", {{"name", "anna"}, {"role", "look"}}).code() == "ok");
+  }
+  SECTION("signs for one site") { // and so no roster
+    REQUIRE(host.call("people_add", {{"name", "anna"}, {"sites", {"hello"}}}).code() == "ok");
+  }
+  CHECK(host.traffics > before);
 }
 
 TEST_CASE("who is removed is out whatever fails, and a key that is left is named [fault-622]") {
