@@ -15,12 +15,10 @@ const NoticeRequests& notice_requests(const Call& call) {
 Result<control::NoticeList> notices(const Call& call) {
   if (notice_requests(call).look)
     notice_requests(call).look();
-  auto list = TRY(store::Notices(call.host().store).list(limit_of(call)));
   const std::string only = call.args.site.value_or("");
-  std::erase_if(list.notices, [&](const control::Notice& notice) {
-    return (!only.empty() && notice.site != only) || !may_see(call, notice.site);
+  return store::Notices(call.host().store).list(limit_of(call), [&](const std::string& site) {
+    return (only.empty() || site == only) && may_see(call, site);
   });
-  return list;
 }
 
 Result<control::NotifyTargets> notify_list(const Call& call) {

@@ -250,14 +250,17 @@ Result<void> Notices::set(
   return {};
 }
 
-Result<control::NoticeList> Notices::list(size_t limit) {
+Result<control::NoticeList> Notices::list(
+    size_t limit, const std::function<bool(const std::string& site)>& shows) {
   auto& state = m_store.state();
   const std::scoped_lock lock(state.mutex);
   Db& db = state.db;
   control::NoticeList list;
-  list.notices = TRY(db.all<Notice>(
-      "SELECT " NOTICE_COLUMNS " FROM notices ORDER BY state <> 'open', number DESC LIMIT ?1",
-      [](Stmt& row) { return read_notice(row); }, limit));
+  Stmt rows =
+      TRY(db.query("SELECT " NOTICE_COLUMNS " FROM notices ORDER BY state <> 'open', number DESC"));
+  while (list.notices.size() < limit && TRY(rows.row()))
+    if (auto notice = TRY(read_notice(rows)); !shows || shows(notice.site))
+      list.notices.push_back(std::move(notice));
   list.dropped = static_cast<uint64_t>(TRY(db.number(
       "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'notices_dropped'), 0)")));
   return list;

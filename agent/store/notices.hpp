@@ -74,7 +74,9 @@ public:
   // These are the lines of the site's crontab: "cron.failed" of any other has ended.
   Result<void> keep_cron(
       const SiteName& site, const std::vector<std::string>& lines, int64_t now_ms);
-  Result<control::NoticeList> list(size_t limit);
+  // shows: those of which sites; it must not ask the store.
+  Result<control::NoticeList> list(
+      size_t limit, const std::function<bool(const std::string& site)>& shows = {});
 
   // --- the outbox
   // Those that have been calm for long enough have ended.

@@ -235,6 +235,29 @@ TEST_CASE("[attack-W72] a roster that somebody signed is looked at again when th
   CHECK(host.traffics > before);
 }
 
+TEST_CASE("a person sees what is open of their sites, however much there is of others [fault-1076]") {
+  PeopleHost host;
+  const auto raise = [&](const std::string& of, const std::string& subject) {
+    must(store::Notices(host.store())
+            .raise({.event = "service.gave_up",
+                .site = of,
+                .subject = subject,
+                .text = "it ended",
+                .time_ms = host.clock.wall_ms()}));
+  };
+  raise("blog", "web");
+  for (int i = 0; i < 30; ++i)
+    raise("shop", cat("web", i));
+  must(daemon::save_person(host.paths, person("kim", control::Role::look, {"blog"})));
+  for (const auto& answer :
+      {host.ask("kim", "notices"), host.call("notices", {{"site", "blog"}})}) {
+    const auto notices = answer.json()["notices"];
+    REQUIRE(notices.size() == 1);
+    CHECK(notices[0]["site"] == "blog");
+  }
+  CHECK(host.call("notices").json()["notices"].size() == 20);
+}
+
 TEST_CASE("who is removed is out whatever fails, and a key that is left is named [fault-622]") {
   PeopleHost host;
   const Json anna{{"name", "anna"}, {"ssh", {k_ssh}}, {"key", host.annas_key()}};
