@@ -46,9 +46,9 @@ Scheduler::~Scheduler() {
   wake();
   m_thread.wait();
   m_claims.wait();
-  if (m_begun) {
+  write_again();
+  if (m_begun)
     (void)m_host.store.set_meta(k_left_off, std::to_string(m_host.clock.wall_ms()));
-  }
 }
 
 void Scheduler::begin() {
@@ -236,23 +236,29 @@ void Scheduler::skip(const SiteName& site, const CronEntry& entry, const Error& 
 
 void Scheduler::collect() {
   const std::lock_guard lock(m_mutex);
-  std::vector<uint64_t> ended;
+  auto ended = m_unread;
   for (const auto& [id, running] : m_running)
     if (readable(running.pidfd.get()))
-      ended.push_back(id);
+      ended.insert(id);
   for (const uint64_t id : ended)
     finish(id);
 }
 
 // With m_mutex held.
 void Scheduler::finish(uint64_t id) {
+  const auto run = m_host.store.cron_run(id);
+  if (!run) {
+    if (m_unread.insert(id).second)
+      log::error(cat("crontab: run ", id, ": ", run.error().message));
+    return;
+  }
+  m_unread.erase(id);
   auto found = m_running.extract(id);
   const Fd pidfd = found ? std::move(found.mapped().pidfd) : Fd();
   const auto end = m_tasks.finish(id, pidfd);
-  auto run = m_host.store.cron_run(id);
-  if (!run || !*run)
+  if (!*run)
     return m_tasks.forget(id); // its site was removed
-  auto& row = **run;
+  auto row = **run;
   const bool known = end && *end;
   row.state = !known      ? store::CronState::lost
       : (*end)->code == 0 ? store::CronState::done
@@ -261,20 +267,45 @@ void Scheduler::finish(uint64_t id) {
   row.text = known ? (*end)->text : end ? std::string(k_lost) : end.error().message;
   if (known)
     row.code = (*end)->code;
-  if (auto written = m_host.store.end_cron_run(row))
-    m_tasks.forget(id); // not before: a daemon that is killed here asks again how it ended
-  else
-    log::error(cat("crontab: run ", id, ": ", written.error().message));
+  (void)write(id, [this, row] { return m_host.store.end_cron_run(row); });
   if (row.state != store::CronState::done && row.kind == control::RunKind::cron)
     log::warn(cat("site '", row.site.str(), "': crontab: '", printable(row.line, 80), "' ",
         known ? cat("ended with code ", *row.code) : printable(row.text)));
   m_host.changed();
 }
 
+bool Scheduler::write(uint64_t id, std::function<Result<void>()> what) {
+  if (const auto written = what(); !written) {
+    if (m_unwritten.insert_or_assign(id, std::move(what)).second)
+      log::error(cat("crontab: run ", id, ": ", written.error().message));
+    return false;
+  }
+  m_tasks.forget(id); // not before: a daemon that is killed here asks again how it ended
+  m_unwritten.erase(id);
+  return true;
+}
+
+void Scheduler::write_again() {
+  bool any = false;
+  {
+    const std::lock_guard lock(m_mutex);
+    for (const auto& [id, what] : std::map(m_unwritten))
+      any = write(id, what) || any;
+  }
+  if (any)
+    m_host.changed();
+}
+
+bool Scheduler::waits_for_store() {
+  const std::lock_guard lock(m_mutex);
+  return !m_unread.empty() || !m_unwritten.empty();
+}
+
 void Scheduler::tick() {
   read_sites();
   read_errands();
   run_due();
+  write_again();
   collect();
   m_resumed.reset();
 }
@@ -302,11 +333,13 @@ void Scheduler::loop() {
       tick();
       arm(timer.get());
     });
-    (void)guarded("crontab", [&] { wait_for_next(timer.get(), !done.has_value()); });
+    (void)guarded(
+        "crontab", [&] { wait_for_next(timer.get(), !done.has_value() || waits_for_store()); });
   }
 }
 
-// soon: tick() threw an exception and is called again after a pause.
+// soon: tick() threw an exception, or something waits for the store, and it is called again after a
+// pause.
 void Scheduler::wait_for_next(int timer, bool soon) {
   std::vector<pollfd> fds{{m_wake.get(), POLLIN, 0}, {timer, POLLIN, 0}};
   if (!soon) {

@@ -24,6 +24,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -124,6 +125,11 @@ private:
   void run_due();
   void collect();
   void finish(uint64_t id);
+  // What the store does not take is tried again each second, and a last time when the daemon stops;
+  // the task is forgotten then. m_mutex is held.
+  bool write(uint64_t id, std::function<Result<void>()> what);
+  void write_again();
+  bool waits_for_store();
   void loop();
   void wait_for_next(int timer, bool soon);
   void arm(int timer);
@@ -142,8 +148,10 @@ private:
 
   Host m_host;
   Tasks m_tasks;
-  std::mutex m_mutex; // of m_running
+  std::mutex m_mutex; // of the next three
   std::map<uint64_t, Running> m_running;
+  std::map<uint64_t, std::function<Result<void>()>> m_unwritten; // by run
+  std::set<uint64_t> m_unread;        // runs that have ended, and whose row could not be read
   std::map<SiteName, Site> m_sites;   // the thread's own
   std::vector<Appointment> m_errands; // the thread's own; of m_host.errands
   std::optional<int64_t>

@@ -32,8 +32,8 @@ void Scheduler::claim(const SiteName& site, const CronEntry& entry, int64_t at) 
     {
       const std::lock_guard lock(m_mutex);
       m_running.erase(run.id);
+      (void)write(run.id, [this, id = run.id] { return m_host.store.forget_cron_run(id); });
     }
-    (void)m_host.store.forget_cron_run(run.id);
     if (!claim)
       skip(site, entry, {Code::failure, cat("missed: ", claim.error().message)});
   }
@@ -57,7 +57,7 @@ void Scheduler::start_claimed(store::CronRun& run, const CronEntry& entry, const
   run.state = store::CronState::lost;
   run.ended_ms = m_host.clock.wall_ms();
   run.text = cat("it did not begin after this host had claimed it: ", spec.error().message);
-  (void)m_host.store.end_cron_run(run);
+  (void)write(run.id, [this, run] { return m_host.store.end_cron_run(run); });
   log::warn(
       cat("site '", run.site.str(), "': crontab: '", printable(run.line, 80), "' ", run.text));
 }
@@ -108,12 +108,11 @@ Result<void> Scheduler::start_task(store::CronRun& run, openrc::SlotSpec& spec,
   auto pidfd = m_tasks.start(run.id, spec, options);
   if (!pidfd) {
     (void)m_tasks.finish(run.id);
-    m_tasks.forget(run.id);
     run.state = store::CronState::failed;
     run.ended_ms = m_host.clock.wall_ms();
     run.text = pidfd.error().message;
     m_running.erase(run.id);
-    TRY(m_host.store.end_cron_run(run));
+    (void)write(run.id, [this, run] { return m_host.store.end_cron_run(run); });
     return std::unexpected(pidfd.error());
   }
   auto& running = m_running.emplace(run.id, Running{.site = run.site}).first->second;

@@ -1,6 +1,7 @@
 // Crontabs of sites by a clock that the tests move; the tasks are this program again.
 #include "daemon/control_host.hpp"
 #include "daemon/walking_host.hpp"
+#include "store/faulty_vfs.hpp"
 #include "store/notices.hpp"
 
 using namespace chillbox;
@@ -32,6 +33,11 @@ struct CronHost : ControlHost {
     });
   }
 };
+
+struct Database { // before the store is opened
+  store::FaultyVfs database;
+};
+struct FullHost : Database, CronHost {};
 
 void give_fleet(CronHost& host, MemoryEngine& fleet) {
   host.context().fleet = &fleet;
@@ -208,6 +214,23 @@ TEST_CASE("a run is under way when the daemon is restarted: the next one sees it
   CHECK(eventually([&] {
     return host.runs()[0].state == store::CronState::failed && host.runs()[0].code == 4;
   }));
+}
+
+TEST_CASE("a run whose end a full disk does not take is recorded when there is room [fault-1077]") {
+  FullHost host;
+  host.live("1.0.0", R"(["0 0 1 1 * exit 4"])");
+  CHECK(host.call("cron_run", {{"site", "blog"}, {"number", 1}, {"wait", false}}).code() == "ok");
+  host.database.fail_after(0);
+  REQUIRE(eventually([&] {
+    host.crontab->tick();
+    return os::real_disk().exists(host.paths.run() + "/tasks/1.end") &&
+        !os::real_disk().exists(host.paths.run() + "/tasks/1.json");
+  }));
+  CHECK(host.runs()[0].state == store::CronState::running);
+  host.database.heal();
+  CHECK(host.ended(1));
+  CHECK(host.runs()[0].code == 4);
+  CHECK_FALSE(os::real_disk().exists(host.paths.run() + "/tasks/1.end"));
 }
 
 TEST_CASE("cron list, run and history say what there is, and what is wrong with the question") {
