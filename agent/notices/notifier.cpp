@@ -80,9 +80,16 @@ Result<void> Notifier::reload() {
   for (const auto& old : TRY(m_notices.targets()))
     if (!names.contains(old.name))
       TRY(m_notices.forget(old.name));
+  std::set<std::string> refused; // until now
+  {
+    const std::lock_guard lock(m_mutex);
+    for (const auto& [name, fault] : m_known.faults)
+      refused.insert(name);
+  }
   for (const auto& target : files.targets)
     for (const auto& old : TRY(m_notices.targets()))
-      if (old.name == target.name && !old.disabled.empty() && old.file != target.digest)
+      if (old.name == target.name &&
+          (refused.contains(old.name) || (!old.disabled.empty() && old.file != target.digest)))
         TRY(m_notices.retry(target.name, now()));
   const bool told = TRY(m_host.store.meta(k_telling)).value_or("") == "yes";
   if (told == names.empty()) {
@@ -222,8 +229,7 @@ void Notifier::start_deliveries() {
   for (const auto& message : *due) {
     const auto target = target_of(message.target);
     if (!target) { // its file is refused
-      const auto later = now() + os::Millis(k_look_again).count();
-      (void)m_notices.failed(message, "the target's file is refused", later, now());
+      (void)m_notices.later(message, now() + os::Millis(k_look_again).count());
       continue;
     }
     {

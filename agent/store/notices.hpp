@@ -101,6 +101,7 @@ public:
   // next_ms nullopt: given up, which is a notice of its own.
   Result<void> failed(const OutboxMessage& message, const std::string& error,
       std::optional<int64_t> next_ms, int64_t now_ms);
+  Result<void> later(const OutboxMessage& message, int64_t next_ms); // nothing was tried
   // Nothing is sent to it until enable(), or until its file is another.
   Result<void> disable(
       const std::string& target, const std::string& file, const std::string& why, int64_t now_ms);

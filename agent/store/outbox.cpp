@@ -208,6 +208,12 @@ Result<void> Notices::failed(const OutboxMessage& message, const std::string& er
   return {};
 }
 
+Result<void> Notices::later(const OutboxMessage& message, int64_t next_ms) {
+  auto& state = m_store.state();
+  const std::scoped_lock lock(state.mutex);
+  return state.db.run("UPDATE outbox SET next_ms = ?2 WHERE id = ?1", message.id, next_ms);
+}
+
 Result<void> Notices::disable(
     const std::string& target, const std::string& file, const std::string& why, int64_t now_ms) {
   auto& state = m_store.state();

@@ -173,6 +173,25 @@ TEST_CASE("a target that others could have written, or can read, is refused, and
   CHECK(host.eventually([&] { return host.hooks.count() == 1; }));
 }
 
+TEST_CASE("what is for a target whose file is refused waits until that is put right, and is not given up [fault-1078]") {
+  NotifyHost host;
+  host.target("ops", "kind = \"slack\"\n");
+  ::chmod(target_path(host.paths, "ops").c_str(), 0640);
+  CHECK_FALSE(host.notifier->reload());
+  host.raise("service.gave_up");
+  for (int i = 0; i < 2 * static_cast<int>(k_tries); ++i) {
+    host.clock.sleep(os::Millis{2 * 3'600'000});
+    host.notifier->refresh(true);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  for (const auto& notice : must(store::Notices(host.store).list(100)).notices)
+    CHECK(notice.event != "notify.exhausted");
+  CHECK(must(store::Notices(host.store).counts("ops")).attempt == 0);
+  ::chmod(target_path(host.paths, "ops").c_str(), 0600);
+  must(host.notifier->reload());
+  CHECK(host.eventually([&] { return host.hooks.count() >= 1; }));
+}
+
 TEST_CASE("a webhook is signed here: one id, a new timestamp for each try, and no key leaves [fault-685] [attack-U4]") {
   NotifyHost host;
   host.target("hook",
