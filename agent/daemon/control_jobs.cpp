@@ -192,6 +192,7 @@ Result<control::Unlocked> unlock(const Call& call) {
   const auto passphrase =
       TRY_IN("passphrase", control::read_secret_frame(call.fd(), k_passphrase_wait));
   auto recipient = TRY(open_vault(call, passphrase));
+  call.state.locked = false; // that was another vault, whose end may not have been seen
   log::info(cat("unlocked by ", call.actor));
   auto came =
       call.state.engine.unlocked(k_bring_up_wait, [&] { return call.state.stopping.load(); });

@@ -98,6 +98,15 @@ TEST_CASE("lock wipes the identity, services go on, and the next deploy waits") 
   CHECK(host.call("lock").json()["was_unsealed"] == false);
 }
 
+TEST_CASE("a vault that ends after a lock and an unlock is not taken for one that was locked [fault-1079]") {
+  ServingHost host;
+  REQUIRE(host.call("lock").code() == "ok");
+  REQUIRE(host.try_unlock().code() == "ok");
+  CHECK_FALSE(host.op->locked());
+  REQUIRE(host.call("lock").code() == "ok");
+  CHECK(host.op->locked());
+}
+
 TEST_CASE("[fault-83] an unlock after a reboot names the sites that came up by it") {
   ControlHost host;
   host.unlock();
