@@ -70,6 +70,10 @@ void Certificates::finish(Record record) {
   record.state = State::installing;
   save(record);
   if (auto installed = install(record, *chain, key); !installed) {
+    if (m_stop && installed.error().code == Code::interrupted) { // the next daemon goes on
+      record.next_ms = now();
+      return save(record);
+    }
     take_back(record, chain->leaf_facts.sha256);
     return refused(record,
         cat("the new certificate is not in use: ", installed.error().message,
@@ -113,6 +117,8 @@ Result<void> Certificates::prove(const Record& record, const crypto::CheckedChai
                   : cat("does not serve ", name, ": ", served.error().detail);
     m_host.clock.sleep(k_look_pause);
   }
+  if (m_stop)
+    return fail(Code::interrupted, "the daemon stops");
   return fail(Code::unhealthy, cat("NGINX ", said));
 }
 

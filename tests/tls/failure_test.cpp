@@ -413,6 +413,33 @@ TEST_CASE("a reload that is not proven: the old file is back, and served [fault-
   CHECK(host.engine.orders.size() == 2); // what was issued was kept
 }
 
+TEST_CASE("a daemon that stops while it proves a certificate has failed at nothing; the next one goes on [fault-1080]") {
+  Served host;
+  host.to_renewal();
+  const auto serves = host.engine.serves;
+  bool stopped = false;
+  host.engine.serves = [&](const std::string&) {
+    stopped = true;
+    host.certificates->ask_to_stop();
+    return std::string(64, 'a');
+  };
+  for (int i = 0; i < 5 && !stopped; ++i) {
+    host.clock.pass(k_hour);
+    host.certificates->tick();
+  }
+  REQUIRE(stopped);
+  CHECK(host.state() == "installing");
+  CHECK(host.record().facts.failures == 0);
+  host.engine.serves = serves;
+  host.begin();
+  host.pass(k_minute);
+  CHECK(host.state() == "valid");
+  CHECK_FALSE(host.record().facts.sha256 == host.first.facts.sha256);
+  CHECK(host.engine.orders.size() == 2);
+  for (const auto& event : host.events)
+    CHECK(event.find("attention") == std::string::npos);
+}
+
 TEST_CASE("a first certificate that is not proven leaves the site on http (tls 17)") {
   TlsHost host;
   host.engine.served_sha256 = std::string(64, 'a');
