@@ -41,6 +41,7 @@ Result<control::Done> hold(const Call& call) {
 Result<control::HoldReleased> release_hold(const Call& call) {
   auto& host = call.host();
   const auto site = TRY(site_of(call));
+  (void)TRY(known_site(call, site));
   const bool was = TRY(host.store.delete_hold(site));
   TRY(rollout::write_manifest(host, site));
   return control::HoldReleased{.was_held = was};

@@ -377,6 +377,7 @@ TEST_CASE("hold and release-hold stand in status and in the audit trail, with wh
   CHECK(retried.message().find("the database moves") != std::string::npos);
   CHECK(host.call("release_hold", {{"site", "blog"}}).json()["was_held"] == true);
   CHECK(host.call("release_hold", {{"site", "blog"}}).json()["was_held"] == false);
+  CHECK(host.call("release_hold", {{"site", "shop"}}).code() == "not_found");
   CHECK_FALSE(host.call("status").json()["sites"][0].contains("hold"));
 }
 
