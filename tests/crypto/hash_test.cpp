@@ -24,6 +24,22 @@ TEST_CASE("SHA-256 and BLAKE2b-512 give the values of their standards, in any pi
       "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923");
 }
 
+TEST_CASE("HMAC-SHA256 gives the values of RFC 4231's cases 1, 2, 6 and 7, in any pieces") {
+  CHECK(hex(hmac_sha256(Bytes(20, 0x0b), {"Hi ", "", "There"})) ==
+      "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+  CHECK(hex(hmac_sha256(bytes_of("Jefe"), {"what do ya want ", "for nothing?"})) ==
+      "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  CHECK(hex(hmac_sha256(
+            Bytes(131, 0xaa), {"Test Using Larger Than Block-Size Key - Hash Key First"})) ==
+      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+  CHECK(hex(hmac_sha256(Bytes(131, 0xaa),
+            {"This is a test using a larger than block-size key and a larger than block-size data. "
+             "The key needs to be hashed before being used by the HMAC algorithm."})) ==
+      "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
+  CHECK(hex(hmac_sha256({}, {})) ==
+      "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+}
+
 TEST_CASE("HKDF gives the first 32 bytes of RFC 5869's cases 1 and 3") {
   const Bytes key(22, 0x0b);
   const Bytes salt = unhex("000102030405060708090a0b0c").value();
