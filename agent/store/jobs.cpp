@@ -31,11 +31,11 @@ JobOptions read_options(std::string_view text) {
 }
 
 std::string options_text(const JobOptions& options) {
-  Json json = Json::object();
+  std::string out = "{";
   for (const auto& [name, member] : k_options)
     if (options.*member)
-      json[name] = true;
-  return dump(json);
+      out += cat(out.size() > 1 ? "," : "", '"', name, "\":true");
+  return out + "}";
 }
 
 // For the audit trail.
@@ -159,15 +159,18 @@ Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column) {
   return site;
 }
 
-Result<void> insert_job(Db& db, const Job& job) {
+Result<int64_t> newest_job(Db& db, const std::string& source) {
+  return db.number("SELECT coalesce(max(number), 0) FROM jobs WHERE source = ?1", source);
+}
+
+Result<void> insert_job(Db& db, const Job& job, const std::string& source, int64_t number) {
   return db.run(
       "INSERT INTO jobs(open, " JOB_COLUMNS ", source, number)"
-      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
-      " coalesce((SELECT max(number) FROM jobs WHERE source = ?22), 0) + 1)",
+      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
       is_open(job.state), job.id, name(job.kind), job.site.str(), job.version, job.sha256, job.size,
       job.service, job.actor, options_text(job.options), name(job.state), job.step, job.release,
       job.previous, job.created_ms, job.started_ms, job.finished_ms, code_text(job.code),
-      job.message, job.gap_ms, job.key, source_of(job));
+      job.message, job.gap_ms, job.key, source, number);
 }
 
 std::string source_of(const Job& job) {
@@ -209,8 +212,7 @@ std::string supersedes_at_once(const Job& newer) {
 
 Result<void> forget_old_jobs(Db& db, const std::string& source) {
   const int64_t kept = source.starts_with(k_ping_source) ? k_pings_kept : k_jobs_kept;
-  const int64_t newest =
-      TRY(db.number("SELECT coalesce(max(number), 0) FROM jobs WHERE source = ?1", source));
+  const int64_t newest = TRY(newest_job(db, source));
   if (newest -
           TRY(db.number("SELECT coalesce(min(number), 0) FROM jobs WHERE source = ?1", source)) <
       kept + k_lot)
@@ -231,9 +233,7 @@ Result<void> Store::forget_old_output() {
       " SELECT source FROM found WHERE source IS NOT NULL",
       [](Stmt& row) -> Result<std::string> { return row.text(0); }));
   for (const auto& source : sources) {
-    const int64_t last =
-        TRY(db.number("SELECT coalesce(max(number), 0) FROM jobs WHERE source = ?1", source)) -
-        k_output_kept;
+    const int64_t last = TRY(newest_job(db, source)) - k_output_kept;
     if (last > 0)
       TRY(db.run("DELETE FROM events INDEXED BY events_output WHERE kind = 'log' AND job IN"
                  " (SELECT seq FROM jobs WHERE source = ?1 AND number BETWEEN ?2 AND ?3)",
@@ -248,8 +248,9 @@ Result<void> Store::add_job(const Job& job, std::vector<std::string>* superseded
   Txn txn = TRY(Txn::begin(db));
   std::vector<std::string> ids;
   TRY(supersede(db, job, supersedes_at_once(job), job.created_ms, ids));
-  TRY(insert_job(db, job));
-  TRY(forget_old_jobs(db, source_of(job)));
+  const std::string source = source_of(job);
+  TRY(insert_job(db, job, source, TRY(newest_job(db, source)) + 1));
+  TRY(forget_old_jobs(db, source));
   TRY(txn.commit());
   if (superseded != nullptr)
     *superseded = std::move(ids);
@@ -293,13 +294,15 @@ Result<std::vector<Job>> Store::jobs(
                        " ORDER BY created_ms DESC, seq DESC LIMIT ?3",
         read, since, until, limit);
   if (period.any())
-    return db.all<Job>("SELECT " JOB_COLUMNS
-                       " FROM jobs WHERE site = ?1 AND created_ms BETWEEN ?2 AND ?3"
-                       " ORDER BY created_ms DESC, seq DESC LIMIT ?4",
+    return db.all<Job>(
+        "SELECT " JOB_COLUMNS
+        " FROM jobs WHERE site = ?1 AND kind <> 'ping' AND created_ms BETWEEN ?2 AND ?3"
+        " ORDER BY created_ms DESC, seq DESC LIMIT ?4",
         read, site, since, until, limit);
   if (site.empty())
     return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs ORDER BY seq DESC LIMIT ?1", read, limit);
-  return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs WHERE site = ?1 ORDER BY seq DESC LIMIT ?2",
+  return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs WHERE site = ?1 AND kind <> 'ping'"
+                     " ORDER BY seq DESC LIMIT ?2",
       read, site, limit);
 }
 

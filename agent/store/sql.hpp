@@ -127,8 +127,8 @@ private:
 
   std::string m_path;
   sqlite3* m_handle;
-  bool m_sync_due = false; // sync_again() has not happened yet
-  std::unordered_map<std::string_view, sqlite3_stmt*> m_statements;
+  bool m_sync_due = false;                                     // sync_again() has not happened yet
+  std::unordered_map<const char*, sqlite3_stmt*> m_statements; // by the literal
 };
 
 // BEGIN IMMEDIATE: its holder is the only writer. Rolled back when it goes without commit().

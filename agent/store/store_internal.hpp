@@ -79,7 +79,9 @@ Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column); // corrupt
 Result<uint64_t> count_up(Db& db, const SiteName& site, std::string_view what);
 Result<void> raise_number(Db& db, const SiteName& site, std::string_view what, uint64_t serial);
 
-Result<void> insert_job(Db& db, const Job& job);
+// The number of a source's newest job; 0: it has none. The next one gets the next number.
+Result<int64_t> newest_job(Db& db, const std::string& source);
+Result<void> insert_job(Db& db, const Job& job, const std::string& source, int64_t number);
 // What a deploy or rollback puts out of the way, of this source or ("") of all that are older;
 // their ids are added to `ids`.
 Result<void> supersede(Db& db, const Job& newer, std::string_view source, int64_t now_ms,
