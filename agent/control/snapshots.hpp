@@ -10,7 +10,7 @@
 namespace chillbox::control {
 
 struct Snapshot {
-  uint64_t number = 0; // in its site, they grow
+  uint64_t number = 0; // in its site, they grow; an exchange puts newer data under an old one
   std::string kind;    // "deploy", "rollback", "restore": before what it was taken
   std::string release; // that worked with these data
   std::string before;  // the release that was to work with them next, "" : not known

@@ -197,6 +197,7 @@ Result<std::vector<Snapshot>> snapshots_of(HostContext& host, const SiteName& si
   for (const uint64_t number : numbers(host, site))
     if (auto found = find_snapshot(host, site, number))
       all.push_back(std::move(*found));
+  std::ranges::stable_sort(all, std::greater<>(), &Snapshot::time_ms);
   return all;
 }
 
@@ -288,14 +289,18 @@ Result<void> settle_snapshots(HostContext& host, const SiteName& site) {
 std::vector<std::string> old_snapshots(
     HostContext& host, const SiteName& site, const KeptSnapshots& wanted) {
   std::vector<std::string> old;
+  std::set<uint64_t> whole;
   uint32_t kept = 0;
-  for (const uint64_t number : numbers(host, site)) {
-    const auto snapshot = find_snapshot(host, site, number);
-    if (snapshot && wanted.releases.contains(snapshot->release) && kept < wanted.keep)
+  for (const auto& snapshot : snapshots_of(host, site).value_or(std::vector<Snapshot>{})) {
+    whole.insert(snapshot.number);
+    if (wanted.releases.contains(snapshot.release) && kept < wanted.keep)
       ++kept;
-    else if (number != wanted.exchanged && (snapshot || !wanted.unfinished))
-      old.push_back(dir_of(host.paths, site, number));
+    else if (snapshot.number != wanted.exchanged)
+      old.push_back(dir_of(host.paths, site, snapshot.number));
   }
+  for (const uint64_t number : numbers(host, site))
+    if (!whole.contains(number) && number != wanted.exchanged && !wanted.unfinished)
+      old.push_back(dir_of(host.paths, site, number));
   return old;
 }
 

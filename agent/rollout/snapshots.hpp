@@ -26,7 +26,8 @@ using control::Snapshot;
 std::string snapshots_dir(const os::Paths& paths, const SiteName& site);
 std::string snapshot_data(const os::Paths& paths, const SiteName& site, uint64_t number);
 
-// Newest first; what is not whole is none.
+// Newest first, by their time: an exchange puts the newest data under an old number. What is not
+// whole is none.
 Result<std::vector<Snapshot>> snapshots_of(HostContext& host, const SiteName& site);
 // The newest of the data with which this release worked; nullopt: there is none.
 Result<std::optional<Snapshot>> snapshot_for(

@@ -220,6 +220,41 @@ TEST_CASE("a rollback with the data brings them back, and what they were stays a
   }
 }
 
+// 2.0.0 and 3.0.0 are good, 4.0.0 failed: snapshots 1 to 3 are of 1.0.0, 2.0.0 and 3.0.0. Then
+// 3.0.0 works on, and a rollback puts what it wrote under the oldest number.
+TEST_CASE("[fault-1090] the newest snapshot is the one with the newest data, whichever its number") {
+  DataHost host;
+  for (const char* version : {"2.0.0", "3.0.0"}) {
+    host.clock.move(std::chrono::hours{1});
+    REQUIRE(host.deploy_with(version).state == JobState::done);
+  }
+  host.runner.app("4.0.0").status = 500;
+  host.clock.move(std::chrono::hours{1});
+  REQUIRE(host.deploy_with("4.0.0").state == JobState::failed);
+  host.write(host.data + "/app/text", "a week of 3.0.0");
+  host.clock.move(std::chrono::hours{24 * 7});
+  REQUIRE(host.back("1.0.0").state == JobState::done);
+  CHECK(host.now() == "one");
+  CHECK(host.snapshots().front().number == 1);
+  CHECK(must(rollout::data_loss(host.context(), site(), "3.0.0")).snapshot.number == 1);
+  SECTION("the same command with the other version goes forward again") {
+    const auto forward = host.back("3.0.0");
+    INFO(forward.message);
+    REQUIRE(forward.state == JobState::done);
+    CHECK(host.now() == "a week of 3.0.0");
+  }
+  SECTION("the oldest data are pruned first") {
+    host.config.keep_releases = 2;
+    host.restart();
+    host.unlock();
+    host.clock.move(std::chrono::hours{1});
+    REQUIRE(host.deploy_with("5.0.0").state == JobState::done);
+    REQUIRE(host.snapshots().size() == 2);
+    CHECK(host.kept(1) == "a week of 3.0.0");
+    CHECK(host.kept(4) == "one");
+  }
+}
+
 TEST_CASE("[fault-664] a rollback with the data to a release that has no snapshot changes nothing") {
   DataHost host;
   REQUIRE(host.deploy("2.0.0").state == JobState::done);
