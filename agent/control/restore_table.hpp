@@ -12,7 +12,8 @@ constexpr auto table(const RestorePlan*) {
       Member{"backup", &P::backup, "that it would restore"},
       Member{"changed", &P::changed, "files that were written since then"},
       Member{"newest_ms", &P::newest_ms, "the last of them, 0: none"},
-      Member{"bytes", &P::bytes, "of the data as they are now"});
+      Member{"bytes", &P::bytes, "of the data as they are now"},
+      Member{"unknown", &P::unknown, "why the last three are not known, \"\": they are"});
 }
 
 constexpr auto table(const RestoredTo*) {

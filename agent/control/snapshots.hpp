@@ -30,6 +30,7 @@ struct DataLoss {
   uint64_t changed = 0;  // files that were written since
   int64_t newest_ms = 0; // the last of them, 0: none
   uint64_t bytes = 0;    // of the data as they are now
+  std::string unknown;   // why the last three are not known; "": they are
 };
 
 } // namespace chillbox::control

@@ -29,7 +29,8 @@ constexpr auto table(const DataLoss*) {
       Member{"snapshot", &D::snapshot, "its data"},
       Member{"changed", &D::changed, "files that were written since then"},
       Member{"newest_ms", &D::newest_ms, "the last of them, 0: none"},
-      Member{"bytes", &D::bytes, "of the data as they are now"});
+      Member{"bytes", &D::bytes, "of the data as they are now"},
+      Member{"unknown", &D::unknown, "why the last three are not known, \"\": they are"});
 }
 
 } // namespace chillbox::control

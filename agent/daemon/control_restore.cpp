@@ -34,10 +34,13 @@ Result<control::RestorePlan> restore_plan(const Call& call) {
   auto backup = TRY(call.state.monitor.backups.find(site, call.args.serial));
   control::RestorePlan plan{.backup = std::move(backup)};
   TRY(check_unlocked(call));
-  const auto now = TRY(rollout::look_at_data(call.host(), site, plan.backup.taken_ms));
-  plan.changed = now.changed;
-  plan.newest_ms = now.newest_ms;
-  plan.bytes = now.bytes;
+  if (const auto now = rollout::look_at_data(call.host(), site, plan.backup.taken_ms)) {
+    plan.changed = now->changed;
+    plan.newest_ms = now->newest_ms;
+    plan.bytes = now->bytes;
+  } else {
+    plan.unknown = now.error().message; // it informs, and the way back must not depend on it
+  }
   return plan;
 }
 

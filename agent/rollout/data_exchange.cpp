@@ -236,10 +236,13 @@ Result<control::DataLoss> data_loss(
         cat("no good release '", printable(wanted, 80), "' of '", site.str(), "' to roll back to"));
   control::DataLoss loss{
       .site = site.str(), .release = release, .snapshot = TRY(choose(host, site, release))};
-  const auto now = TRY(look_at_data(host, site, loss.snapshot.time_ms));
-  loss.changed = now.changed;
-  loss.newest_ms = now.newest_ms;
-  loss.bytes = now.bytes;
+  if (const auto now = look_at_data(host, site, loss.snapshot.time_ms)) {
+    loss.changed = now->changed;
+    loss.newest_ms = now->newest_ms;
+    loss.bytes = now->bytes;
+  } else {
+    loss.unknown = now.error().message; // it informs, and the way back must not depend on it
+  }
   return loss;
 }
 

@@ -220,6 +220,20 @@ TEST_CASE("a rollback with the data brings them back, and what they were stays a
   }
 }
 
+TEST_CASE("[fault-1098] data that cannot be looked at are no reason to refuse the way back") {
+  DataHost host;
+  REQUIRE(host.deploy_with("2.0.0").state == JobState::done);
+  std::string deep = host.data + "/app";
+  for (int i = 0; i < 70; ++i)
+    std::filesystem::create_directory(deep += "/d");
+  const auto loss = must(rollout::data_loss(host.context(), site(), ""));
+  CHECK(loss.snapshot.number == 1);
+  CHECK(loss.unknown.find("levels deep") != std::string::npos);
+  CHECK(host.back().state == JobState::done);
+  CHECK(host.now() == "one");
+  CHECK(must(rollout::data_loss(host.context(), site(), "2.0.0")).unknown.empty());
+}
+
 // 2.0.0 and 3.0.0 are good, 4.0.0 failed: snapshots 1 to 3 are of 1.0.0, 2.0.0 and 3.0.0. Then
 // 3.0.0 works on, and a rollback puts what it wrote under the oldest number.
 TEST_CASE("[fault-1090] the newest snapshot is the one with the newest data, whichever its number") {

@@ -1,6 +1,7 @@
 // restore: brings a site's data back from a backup.
 #include "cli/core/answer_table.hpp"
 #include "cli/core/daemon.hpp"
+#include "cli/core/data_loss.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"
@@ -46,12 +47,7 @@ Result<void> ask_about_data(Call& call, const std::string& site, std::optional<u
   call.terminal.print_status(cat("backup      ", b.serial, ", taken ", format_when(b.taken_ms, now),
       ", release ", b.release, ": ", b.files, " files, ", human_size(b.bytes),
       b.proven_ms == 0 ? "; not proven yet" : ""));
-  call.terminal.print_status(plan.changed == 0
-          ? "written     nothing since then"
-          : cat("written     since then: ", plan.changed, plan.changed == 1 ? " file" : " files",
-                ", newest ", format_age(plan.newest_ms, now)));
-  call.terminal.print_status(
-      "            what the data are now stays as a snapshot; the site stops meanwhile");
+  show_written(call.terminal, plan.changed, plan.newest_ms, plan.unknown);
   return must_agree(call, cat("Restore the data of '", site, "'?"), false);
 }
 

@@ -1,5 +1,6 @@
 // rollback: goes back to an earlier release.
 #include "cli/core/daemon.hpp"
+#include "cli/core/data_loss.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"
@@ -7,7 +8,6 @@
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
-#include "control/snapshots.hpp"
 #include "os/clock.hpp"
 
 #include <algorithm>
@@ -55,23 +55,6 @@ Result<std::string> choose(Call& call, const std::string& site) {
   return fail(Code::usage, cat("'", printable(word, 80), "' is none of them; nothing was changed"));
 }
 
-// What is written to the data since their snapshot is not there afterwards.
-Result<void> ask_about_data(Call& call, const std::string& site, const std::string& version) {
-  const auto loss = TRY(control::read_answer<control::DataLoss>(TRY(ask(call.paths,
-      {.verb = "data_loss", .args = {.site = site, .version = version}}, &call.error_data))));
-  const int64_t now = os::real_clock().wall_ms();
-  call.terminal.print_status(cat("data        go back to snapshot ", loss.snapshot.number, ", ",
-      format_age(loss.snapshot.time_ms, now), ", ", human_size(loss.snapshot.bytes)));
-  call.terminal.print_status(loss.changed == 0
-          ? "written     nothing since then"
-          : cat("written     since then: ", loss.changed, loss.changed == 1 ? " file" : " files",
-                ", newest ", format_age(loss.newest_ms, now)));
-  call.terminal.print_status(
-      "            what the data are now stays as a snapshot; the site stops meanwhile");
-  return must_agree(
-      call, cat("Roll '", site, "' back to ", loss.release, ", with its data?"), false);
-}
-
 Result<void> run_rollback(Call& call) {
   const std::string site = call.args.text("SITE");
   std::string version = call.args.text("VERSION");
@@ -82,7 +65,9 @@ Result<void> run_rollback(Call& call) {
   control::Arguments args{
       .site = site, .version = version, .during_hold = call.args.has("during-hold")};
   if (call.args.has("with-data")) {
-    TRY(ask_about_data(call, site, version));
+    const auto loss = TRY(show_data_loss(call, site, version));
+    TRY(must_agree(
+        call, cat("Roll '", site, "' back to ", loss.release, ", with its data?"), false));
     args.with_data = true;
   }
   return run_job_verb(call, "rollback", args);
