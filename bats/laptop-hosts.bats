@@ -186,18 +186,46 @@ status_of() { # SEALED
     start_daemon '{"sites": {"result": {"sites": [{"site": "blog", "state": "live", "hold": {"why": "ask Kim", "actor": "uid:0 root", "time_ms": 1}}]}}, "release_hold": {"result": {}}}'
     run -0 chillboxctl undo blog -y
     [ "$(tail -n 1 daemon.log | jq -r .verb)" = release_hold ]
-    for row in 'stop start' 'start stop' 'rollback rollback'; do
+    for row in 'stop start' 'rollback rollback'; do
         done='{"result": {"job": {"id": "j1", "site": "blog", "state": "done", "message": "done"}}}'
         start_daemon "{$sites, \"${row#* }\": $done, \"jobs\": {\"result\": {\"jobs\": [$(jq -c --arg kind "${row% *}" '.kind = $kind' <<<"$job")]}}}"
         run -0 chillboxctl undo blog -y
         [ "$(tail -n 1 daemon.log | jq -r .verb)" = "${row#* }" ]
     done
+    stops=$(jq -c '.kind = "stop" | .service = "worker"' <<<"$job") starts=$(jq -c '.kind = "start" | .service = "worker"' <<<"$job")
+    start_daemon "{$sites, \"stop\": $done, \"jobs\": {\"result\": {\"jobs\": [$starts, $stops]}}}"
+    run -0 chillboxctl undo blog -y
+    [ "$(tail -n 1 daemon.log | jq -r '[.verb, .args.site, .args.service] | join(" ")')" = 'stop blog worker' ]
+    again=$(jq -c '.previous = .release' <<<"$job")
+    start_daemon "{$sites, $back, \"jobs\": {\"result\": {\"jobs\": [$starts, $again, $job]}}}"
+    run -0 chillboxctl undo blog -y
+    [ "$(tail -n 1 daemon.log | jq -r '[.verb, .args.site, .args.version] | join(" ")')" = 'rollback blog 1.0.0-3' ]
+    start_daemon "{$sites, \"jobs\": {\"result\": {\"jobs\": [$starts, $again]}}}"
+    run -3 chillboxctl undo blog -y
+    [[ "$output" == *"nothing was changed at 'blog'"* ]]
     start_daemon "{$sites, \"jobs\": {\"result\": {\"jobs\": [$(jq -c '.previous = ""' <<<"$job")]}}}"
     run -7 chillboxctl undo blog -y
     [[ "$output" == *"the first deploy of 'blog'"* ]]
     start_daemon "{$sites, \"jobs\": {\"result\": {\"jobs\": [$(jq -c '.kind = "secrets"' <<<"$job")]}}}"
     run -7 chillboxctl undo blog -y
     [[ "$output" == *"cannot be taken back"* ]]
+}
+
+@test "[fault-1097] undo of a rollback with the data takes them along, after what it takes away was shown" {
+    job='{"id": "1a22025c00000000", "kind": "rollback", "site": "blog", "release": "1.0.0-3", "previous": "2.0.0-4", "state": "done", "actor": "uid:0 root", "options": {"with_data": true}}'
+    loss='{"site": "blog", "release": "2.0.0-4", "snapshot": {"number": 5, "time_ms": 1795196014000}, "changed": 12, "newest_ms": 1795196014000}'
+    answers='"sites": {"result": {"sites": [{"site": "blog", "state": "live"}]}}, "rollback": {"result": {"job": {"id": "j1", "site": "blog", "state": "done"}}}'
+    start_daemon "{$answers, \"data_loss\": {\"result\": $loss}, \"jobs\": {\"result\": {\"jobs\": [$job]}}}"
+    run -1 "$PTY" expect:'Do it?' type:n -- chillboxctl undo blog
+    [[ "$output" == *"rollback to 1.0.0-3 with the data by "*"chillboxctl rollback blog 2.0.0-4 --with-data"*"snapshot 5, "*"since then: 12 files, newest "*"nothing was changed"* ]]
+    run -0 chillboxctl undo blog -y
+    [ "$(tail -n 1 daemon.log | jq -r '[.verb, .args.version, .args.with_data] | join(" ")')" = 'rollback 2.0.0-4 true' ]
+    # what could not be looked at is said, and changes nothing
+    start_daemon "{$answers, \"data_loss\": {\"result\": $(jq -c '.unknown = "more than 500000 entries"' <<<"$loss")}, \"jobs\": {\"result\": {\"jobs\": [$job]}}}"
+    run -0 chillboxctl undo blog -y
+    [[ "$output" == *"written     since then: not known: more than 500000 entries"* ]]
+    run -0 chillboxctl rollback blog --with-data -y
+    [[ "$output" == *"not known: more than 500000 entries"* ]]
 }
 
 @test "[fault-485] the first characters of a job's id are enough; several jobs that begin so are named" {

@@ -60,13 +60,25 @@ constexpr auto table(const Arguments*) {
       Member{"order", &A::order, "of a rollout, signed"});
 }
 
+constexpr auto table(const JobOptions*) {
+  using O = JobOptions;
+  return message("job_options", "What the one who asked for a job allows or wants.",
+      Member{"allow_downgrade", &O::allow_downgrade, "of the serial"},
+      Member{"allow_jump", &O::allow_jump, "of the serial"}, Member{"no_watch", &O::no_watch, ""},
+      Member{"purge", &O::purge, "remove: the site's data, too"},
+      Member{"with_data", &O::with_data, "rollback: the site's data, too"},
+      Member{"retry", &O::retry, "of a job that failed"});
+}
+
 constexpr auto table(const Job*) {
   return message("job", "What was asked for, and how it went.",
       Member{"id", &Job::id, "16 hex digits"}, Member{"kind", &Job::kind, ""},
       Member{"site", &Job::site, ""},
       Member{"version", &Job::version, "wanted; of a rollback \"\": the last good one"},
       Member{"sha256", &Job::sha256, "of the artifact; of a restore: of the backup"},
-      Member{"state", &Job::state, ""}, Member{"step", &Job::step, "the last one begun"},
+      Member{"service", &Job::service, "of a restart, start or stop; \"\": the whole site"},
+      Member{"options", &Job::options, ""}, Member{"state", &Job::state, ""},
+      Member{"step", &Job::step, "the last one begun"},
       Member{"actor", &Job::actor, "\"webhook:SENDER\" or \"uid:NUMBER NAME\""},
       Member{"release", &Job::release, "the one it makes or goes to, once known"},
       Member{"previous", &Job::previous, "the release that was live when it began"},

@@ -1,8 +1,11 @@
 // undo: names the last change of a site and takes it back, after a yes. It is the plumbing that a
-// person would type: rollback, start, maintenance off, release-hold. What destroys is not undone.
+// person would type: rollback, start, stop, maintenance off, undrain, release-hold. What destroys
+// is not undone.
 #include "cli/core/daemon.hpp"
+#include "cli/core/data_loss.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/job_stream.hpp"
+#include "cli/core/last_change.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
@@ -39,39 +42,42 @@ std::optional<Undo> undo_of(const control::SiteStatus& status) {
   return std::nullopt;
 }
 
-Result<Undo> undo_of(const std::string& site, const control::Job& job, int64_t now) {
+Undo back_to(const std::string& site, const control::Job& job, std::string change) {
+  const bool with_data = job.kind == control::JobKind::restore || job.options.with_data;
+  const std::string release = job.kind == control::JobKind::restore ? job.release : job.previous;
+  return {std::move(change), cat("rollback ", site, " ", release, with_data ? " --with-data" : ""),
+      "rollback", {.site = site, .version = release, .with_data = with_data}};
+}
+
+Result<Undo> undo_of(const std::string& site, const LastChange& last, int64_t now) {
+  const control::Job& job = last.job;
   const std::string by = cat(" by ", job.actor, ", ", format_age(job.finished_ms, now));
+  const auto at = [&](const std::string& service) {
+    return service.empty() ? site : cat(site, "/", service);
+  };
+  if (last.started.size() == 1)
+    return Undo{cat(name(job.kind), by, ", which started ", at(last.started[0])),
+        cat("stop ", at(last.started[0])), "stop", {.site = site, .service = last.started[0]}};
   switch (job.kind) {
   case control::JobKind::deploy:
     if (job.previous.empty())
       return fail(Code::conflict,
           cat("the last change is the first deploy of '", site, "': `chillboxctl remove ", site,
               "` takes it off the host"));
-    return Undo{cat("deploy of ", job.version, by), cat("rollback ", site, " ", job.previous),
-        "rollback", {.site = site, .version = job.previous}};
+    return back_to(site, job, cat("deploy of ", job.version, by));
   case control::JobKind::rollback:
     if (job.previous.empty())
       break;
-    return Undo{cat("rollback to ", job.release, by), cat("rollback ", site, " ", job.previous),
-        "rollback", {.site = site, .version = job.previous}};
-  case control::JobKind::restore:
-    return Undo{cat("restore of the data", by),
-        cat("rollback ", site, " ", job.release, " --with-data"), "rollback",
-        {.site = site, .version = job.release, .with_data = true}};
+    return back_to(site, job,
+        cat("rollback to ", job.release, job.options.with_data ? " with the data" : "", by));
+  case control::JobKind::restore: return back_to(site, job, cat("restore of the data", by));
   case control::JobKind::stop:
-    return Undo{cat("stop", by), cat("start ", site), "start", {.site = site}};
-  case control::JobKind::start:
-    return Undo{cat("start", by), cat("stop ", site), "stop", {.site = site}};
+    return Undo{cat("stop of ", at(job.service), by), cat("start ", at(job.service)), "start",
+        {.site = site, .service = job.service}};
   default: break;
   }
   return fail(
       Code::conflict, cat("the last change (", name(job.kind), by, ") cannot be taken back"));
-}
-
-bool changed_something(const control::Job& job) {
-  using control::JobKind;
-  return job.state == control::JobState::done && job.kind != JobKind::ping &&
-      job.kind != JobKind::restart && job.kind != JobKind::watch;
 }
 
 Result<Undo> find_undo(Call& call, const std::string& site) {
@@ -83,8 +89,8 @@ Result<Undo> find_undo(Call& call, const std::string& site) {
       return std::move(*switched);
   const auto jobs = TRY(control::read_answer<control::JobList>(
       TRY(ask(call.paths, {.verb = "jobs", .args = {.site = site, .limit = 100}}))));
-  const auto last = std::ranges::find_if(jobs.jobs, changed_something);
-  if (last == jobs.jobs.end())
+  const auto last = last_change(jobs.jobs);
+  if (!last)
     return fail(
         Code::not_found, cat("nothing was changed at '", site, "' that could be taken back"));
   return undo_of(site, *last, os::real_clock().wall_ms());
@@ -96,8 +102,10 @@ Result<void> run_undo(Call& call) {
   if (!call.args.has("yes")) {
     call.terminal.print_status(cat("last change  ", printable(undo.change, 300)));
     call.terminal.print_status(cat("undo         chillboxctl ", undo.command));
-    TRY(must_agree(call, "Do it?", false));
   }
+  if (undo.args.with_data.value_or(false))
+    (void)TRY(show_data_loss(call, site, *undo.args.version));
+  TRY(must_agree(call, "Do it?", false));
   if (undo.is_job)
     return run_job_verb(call, undo.verb, undo.args);
   const std::string text =
