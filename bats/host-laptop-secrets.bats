@@ -80,6 +80,18 @@ set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.ex
     [ "$(jq -r '[.schema, .name, .changed] | join(" ")' <<<"$output")" = 'chillbox.secrets-push.v1 web1 true' ]
 }
 
+@test "[fault-1099] nothing is sent to a locked host: it says so at once, and at a terminal offers to unlock it" {
+    ctl lock
+    jobs=$(json jobs '.jobs | length')
+    run laptop timeout 30 chillboxctl secrets push -H root@web1.example
+    [ "$status" -eq 6 ]
+    [[ "$output" == *"root@web1.example is locked since its start at "*": nothing was sent"*"chillboxctl unlock -H root@web1.example"* ]]
+    run -6 at_terminal expect:'Unlock it now? [Y/n]' type:n -- chillboxctl secrets push -H root@web1.example
+    [ "$(json jobs '.jobs | length')" = "$jobs" ]
+    run -0 at_terminal expect:'Unlock it now? [Y/n]' type:y expect:assphrase type:"$PASSPHRASE" -- chillboxctl secrets push -H root@web1.example
+    [ "$(json jobs '.jobs[0] | .kind + " " + .state')" = 'secrets done' ]
+}
+
 @test "a changed passphrase and the recovery words unlock the host after a restart" {
     run -0 with_passphrase "$PASSPHRASE"$'\nbattery staple' passphrase
     words=$(with_passphrase 'battery staple' recover words 2>/dev/null | sed -n 's/^  *[0-9]*  //p' | paste -sd' ')

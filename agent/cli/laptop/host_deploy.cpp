@@ -7,13 +7,13 @@
 #include "cli/core/interrupt.hpp"
 #include "cli/core/progress.hpp"
 #include "cli/core/prompt.hpp"
-#include "cli/fleet/gate_host.hpp"
 #include "cli/laptop/deploy_artifact.hpp"
 #include "cli/laptop/deploy_bucket.hpp"
 #include "cli/laptop/deploy_lines.hpp"
 #include "cli/laptop/deploy_questions.hpp"
 #include "cli/laptop/deploy_sign.hpp"
 #include "cli/laptop/host_session.hpp"
+#include "cli/laptop/locked_host.hpp"
 #include "os/clock.hpp"
 
 #include <fcntl.h>
@@ -42,7 +42,6 @@ public:
 
 private:
   Result<void> meet();
-  Result<void> unlock();
   Result<void> prepare();
   Result<void> check_digest();
   bool is_live_already() const;
@@ -94,23 +93,6 @@ Result<void> HostDeploy::meet() {
   if (!m_facts.site)
     m_facts.site = control::SiteFacts{.site = m_plan.site()};
   return {};
-}
-
-Result<void> HostDeploy::unlock() {
-  const std::string since = format_time(m_facts.started_ms);
-  const std::string locked =
-      cat(host(), " is locked", since.empty() ? "" : cat(" since its start at ", since));
-  if (::isatty(STDIN_FILENO) != 1) {
-    m_call.hint = cat("chillboxctl unlock -H ", printable(host(), 200));
-    return fail(Code::sealed, cat(locked, ": nothing was sent"));
-  }
-  if (!TRY(agree(m_call, cat(locked, ". Unlock it now?"), true)))
-    return fail(Code::sealed, cat(locked, ": nothing was sent"));
-  m_session.reset();
-  const int code = TRY(unlock_there(m_target.host, {"unlock"}, true));
-  if (code != 0)
-    return fail(Code::sealed, cat(locked, ": it was not unlocked"));
-  return meet();
 }
 
 void HostDeploy::title() {
@@ -174,8 +156,11 @@ Result<void> HostDeploy::prepare() {
     m_call.terminal.print_status(cat(m_call.terminal.err(Style::warn, "warning:"), " ", host(),
         " has another host key than at the last deploy: it was set up again, or recovered"));
   TRY(ask_before(m_call, {m_plan, m_facts, m_memory, m_version, host()}));
-  if (m_facts.sealed)
-    TRY(unlock());
+  if (m_facts.sealed) {
+    m_session.reset();
+    TRY(unlock_before_sending(m_call, m_target.host, m_facts));
+    TRY(meet());
+  }
   TRY(pack_for(m_call, m_plan, m_target, m_facts, m_version, m_memory, m_lines));
   return check_digest();
 }

@@ -5,6 +5,7 @@
 #include "cli/core/temporary_dir.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/laptop/host_session.hpp"
+#include "cli/laptop/locked_host.hpp"
 #include "cli/laptop/secret_change.hpp"
 #include "cli/laptop/secret_sent.hpp"
 #include "cli/laptop/signer.hpp"
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 namespace chillbox::cli {
 namespace {
@@ -58,10 +61,38 @@ Result<std::string> signature_for(Call& call, const Places& places, const Person
   return sign_artifact(call, places, key, blake2b, statement);
 }
 
+Result<HostSession> unlocked_session(Call& call, const Host& host, const std::string& site) {
+  auto session = std::optional(TRY(HostSession::open(host, site)));
+  if (session->facts().sealed) {
+    const control::Facts facts = session->facts();
+    session.reset();
+    TRY(unlock_before_sending(call, host, facts));
+    session.emplace(TRY(HostSession::open(host, site)));
+  }
+  return std::move(*session);
+}
+
+// A host that is locked meanwhile keeps the set and takes it at the next unlock.
+Result<control::Job> follow(Call& call, HostSession& session, const std::string& host) {
+  constexpr std::chrono::minutes k_wait{30};
+  std::string id;
+  auto job = session.follow({.begins = [&](const std::string& begun) { id = begun; },
+      .event =
+          [&](const control::JobEvent& event) {
+            if (event.step == "unseal" && event.kind == control::EventKind::info)
+              call.terminal.print_status(cat(host, ": ", printable(event.text, 300)));
+          },
+      .deadline = std::chrono::steady_clock::now() + k_wait});
+  if (job || job.error().code != Code::timed_out)
+    return job;
+  call.hint = cat("chillboxctl job ", id, " -f -H ", host);
+  return fail(Code::timed_out, "gave up waiting after 30 minutes; the job continues there");
+}
+
 Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& key,
     const SecretPlace& place, const SecretDoc& doc, const Target& target) {
   const SiteName site = TRY(SiteName::parse(place.site));
-  auto session = TRY(HostSession::open(target.host, place.site));
+  auto session = TRY(unlocked_session(call, target.host, place.site));
   const auto& facts = session.facts();
   if (has_another_key(target, facts.recipient))
     TRY(must_agree(call,
@@ -85,7 +116,7 @@ Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& 
   order.signature = TRY(signature_for(call, places, key, facts, packed.what.blake2b, statement));
   const uint64_t from = TRY(session.announce("deploy_secrets", order));
   TRY(session.send(packed.file.get(), from, packed.what.size, [](uint64_t) {}));
-  auto job = session.follow({});
+  auto job = follow(call, session, target.host.name);
   if (job && !job->code && target.record && target.record->recipient != facts.recipient)
     (void)change_host( // else it is asked again
         places, target.record->name,
