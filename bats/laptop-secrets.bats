@@ -73,6 +73,19 @@ nowhere() { ! grep -raq -- "$1" "$XDG_CONFIG_HOME" "$XDG_STATE_HOME" "$XDG_CACHE
     nowhere hunter2
 }
 
+@test "[fault-1093] keys of two files are told by file, each counted among its own" {
+    set_from one web/web.env:DB_URL
+    run -0 at expect:'SMTP_PW for web/web.env' type:a expect:'TOKEN for web/more.env' type:b expect:'URL for web/more.env' type:c \
+        -- secrets set web/web.env:SMTP_PW web/more.env:TOKEN web/more.env:URL --stage
+    tr -d '\r' <<<"$output" | grep -x 'web/web.env: SMTP_PW changed, 1 other as it was'
+    tr -d '\r' <<<"$output" | grep -x 'web/more.env: TOKEN, URL changed'
+    run -0 at expect:'SMTP_PW for' type:a expect:'URL for' type:new -- secrets set web/web.env:SMTP_PW web/more.env:URL --stage
+    [[ "$output" != *"web/web.env: "* ]]
+    tr -d '\r' <<<"$output" | grep -x 'web/more.env: URL changed, 1 other as it was'
+    run -0 at expect:'SMTP_PW for' type:a expect:'URL for' type:new -- secrets set web/web.env:SMTP_PW web/more.env:URL --stage
+    [[ "$output" == *"unchanged: web/more.env and web/web.env have these values"* ]]
+}
+
 @test "a misspelt service or key is asked about, not taken [fault-458]" {
     set_from x DB_URL
     run -3 set_from x wbe/web.env:DB_URL

@@ -16,6 +16,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <map>
+
 namespace chillbox::cli {
 namespace {
 
@@ -110,20 +113,27 @@ Result<void> run_secrets_set(Call& call) {
     names.push_back(TRY(change.resolve(word)));
     TRY(change.agree_to_key(names.back()));
   }
-  std::vector<std::string> changed;
+  std::map<std::string, std::vector<std::string>> changed; // the keys of each file
   for (const auto& name : names) {
     SecretString value = TRY(ask_value(name));
     TRY_IN(name.key, check_secret_value(value));
-    if (change.put(name, std::move(value)))
-      changed.push_back(name.key);
+    auto& keys = changed[name.file];
+    if (change.put(name, std::move(value)) && std::ranges::find(keys, name.key) == keys.end())
+      keys.push_back(name.key);
   }
-  const auto& file = names.back().file;
-  if (changed.empty()) {
-    change.as_it_is(cat(file, " has these values"));
+  std::vector<std::string> files, told;
+  for (const auto& [file, keys] : changed) {
+    files.push_back(file);
+    if (!keys.empty())
+      told.push_back(cat(file, ": ", join(keys, ", "), " changed",
+          others(change.doc().files.at(file).keys.size() - keys.size())));
+  }
+  if (told.empty()) {
+    change.as_it_is(
+        cat(join(files, " and "), files.size() == 1 ? " has" : " have", " these values"));
     return {};
   }
-  return change.finish(cat(file, ": ", join(changed, ", "), " changed",
-      others(change.doc().files.at(file).keys.size() - changed.size())));
+  return change.finish(join(told, "\n"));
 }
 
 Result<void> run_unset(Call& call) {
