@@ -22,6 +22,7 @@ constexpr os::Millis k_pause{100};
 void add(rollout::Pruned& to, rollout::Pruned more) {
   to.bytes += more.bytes;
   to.paths.insert(to.paths.end(), more.paths.begin(), more.paths.end());
+  to.artifacts.merge(more.artifacts);
 }
 
 Result<control::Done> hold(const Call& call) {
@@ -143,7 +144,7 @@ Result<control::Pruned> prune(const Call& call) {
   for (const auto& site : sites)
     add(pruned, TRY(dry_run ? rollout::prune_site(host, site, true) : prune_in_turn(call, site)));
   if (only.empty())
-    add(pruned, TRY(rollout::prune_artifacts(host, dry_run)));
+    add(pruned, TRY(rollout::prune_artifacts(host, dry_run, pruned.artifacts)));
   return control::Pruned{.dry_run = dry_run, .bytes = pruned.bytes, .paths = pruned.paths};
 }
 

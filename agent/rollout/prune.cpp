@@ -13,6 +13,7 @@
 #include "rollout/tmpfs_release.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace chillbox::rollout {
 namespace {
@@ -52,6 +53,7 @@ void add(Pruned& to, Pruned more) {
       std::make_move_iterator(more.paths.end()));
   to.bytes += more.bytes;
   to.entries += more.entries;
+  to.artifacts.merge(more.artifacts);
 }
 
 // As the live release says, else the host.
@@ -143,7 +145,7 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
   const uint32_t keep = releases_to_keep(host, site, row.live);
   uint32_t kept = 0;
   std::set<std::string> layers;
-  std::set<std::string> sets, kept_ids;
+  std::set<std::string> sets, kept_ids, kept_artifacts, left_artifacts;
   std::vector<store::Release> leaving;
   const auto withdrawn = TRY(host.store.withdrawn(site));
   std::set<std::string> in_use; // by jobs and commands that run
@@ -169,10 +171,13 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
     if (made || (is_kept(release.state) && !never && (needed || kept < keep))) {
       kept += made ? 0 : 1;
       kept_ids.insert(release.id);
+      kept_artifacts.insert(release.sha256);
       sets.insert(release.secrets);
       note_layers(host, host.paths.releases(site) + "/" + release.id, layers);
       continue;
     }
+    if (!asleep)
+      left_artifacts.insert(release.sha256);
     leaving.push_back(std::move(release));
   }
   if (!asleep)
@@ -186,6 +191,8 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
   if (const auto set = TRY(host.store.secret_set(site)))
     sets.insert(set->sha256);
   Pruned pruned = pruner.done();
+  std::ranges::set_difference(
+      left_artifacts, kept_artifacts, std::inserter(pruned.artifacts, pruned.artifacts.end()));
   add(pruned, TRY(prune_secret_sets(host, site, sets, dry_run)));
   if (dry_run)
     return pruned;
@@ -216,13 +223,17 @@ Result<Pruned> prune_secret_sets(
 
 // Of artifacts that were refused the newest few stay for inspection: who can only send webhooks
 // must not be able to fill the disk.
-Result<Pruned> prune_artifacts(HostContext& host, bool dry_run) {
+Result<Pruned> prune_artifacts(
+    HostContext& host, bool dry_run, const std::set<std::string>& leaving) {
   constexpr size_t k_refused_kept = 3;
   constexpr size_t k_jobs_looked_at = 200;
   const ArtifactHolds::Pruning pruning(host.artifact_holds);
   const auto there = TRY(host.disk.list(host.paths
           .artifacts())); // first: what comes meanwhile has a job that is not looked at any more
   auto needed = TRY(host.store.needed_artifacts());
+  for (const auto& digest : leaving)
+    if (dry_run) // else the store says it, of what came back meanwhile, too
+      needed.erase(digest);
   for (const auto& site : TRY(ordered_sites(host))) // of rollouts that this host has yet to walk
     if (const auto file = read_order_file(host, site); file && *file && !(*file)->walked.ended)
       needed.insert((*file)->taken.order.sha256);
@@ -254,9 +265,10 @@ Result<std::set<SiteName>> sites_with_files(HostContext& host) {
 
 Pruned what_would_go(HostContext& host, const SiteName& site) {
   Pruned all;
-  for (auto part : {prune_site(host, site, true), prune_artifacts(host, true)})
-    if (part)
-      add(all, std::move(*part));
+  if (auto part = prune_site(host, site, true))
+    add(all, std::move(*part));
+  if (auto part = prune_artifacts(host, true, all.artifacts))
+    add(all, std::move(*part));
   return all;
 }
 

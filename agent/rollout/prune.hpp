@@ -18,6 +18,7 @@ namespace chillbox::rollout {
 struct Pruned {
   std::vector<std::string> paths;  // that are gone, or would be
   uint64_t bytes = 0, entries = 0; // what they took; hard links are counted once each
+  std::set<std::string> artifacts; // that only releases which go needed
 };
 
 // Prunes one site, which may have nothing but secret sets. None of its jobs may run meanwhile,
@@ -25,8 +26,10 @@ struct Pruned {
 // stays, and so do data that change places.
 Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run = false);
 // Removes artifacts, of all sites, that no release and no open job needs; of those whose job failed
-// the newest three stay for inspection.
-Result<Pruned> prune_artifacts(HostContext& host, bool dry_run = false);
+// the newest three stay for inspection. leaving: Pruned::artifacts of a dry run, after which the
+// store still has the releases.
+Result<Pruned> prune_artifacts(
+    HostContext& host, bool dry_run = false, const std::set<std::string>& leaving = {});
 // Sites that are in the store or have a secret set on disk.
 Result<std::set<SiteName>> sites_with_files(HostContext& host);
 // What both would remove now.

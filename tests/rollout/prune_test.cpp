@@ -50,6 +50,26 @@ TEST_CASE("what is pruned is told, and a dry run only tells") {
   CHECK(must(rollout::prune_site(host.context(), site())).paths.empty());
 }
 
+TEST_CASE("[fault-1094] a dry run counts the artifacts of the releases that would go, and no other") {
+  LiveHost host;
+  const auto order = [](const std::string& version, int keep) {
+    return Order{.version = version, .members = cat("\"keep_releases\":", keep, ",")};
+  };
+  for (const char* version : {"1.1.0", "1.2.0"})
+    REQUIRE(host.deploy(order(version, 3)).state == JobState::done);
+  must(os::real_disk().write(
+      host.paths.releases(site()) + "/1.2.0-3/blog.site.json", site_json(order("1.2.0", 1)), 0600));
+  const auto artifact = host.paths.artifact(must(Digest::parse(host.release("1.0.0-1").sha256)));
+  const uint64_t before = artifacts(host).size();
+  const auto dry = rollout::what_would_go(host.context(), site());
+  CHECK(std::ranges::find(dry.paths, artifact) != dry.paths.end());
+  CHECK(artifacts(host).size() == before);
+  auto gone = must(rollout::prune_site(host.context(), site())).paths;
+  std::ranges::move(must(rollout::prune_artifacts(host.context())).paths, std::back_inserter(gone));
+  CHECK(gone == dry.paths);
+  CHECK(artifacts(host).size() == before - 1);
+}
+
 TEST_CASE("[fault-990] what a job that has not ended makes, goes to or came from is not pruned") {
   LiveHost host;
   for (const char* version : {"1.1.0", "1.2.0", "1.3.0"})
