@@ -305,7 +305,8 @@ struct Plan {
   bool change = false;
   std::vector<ServiceChange> services;
   SetChange hosts, cron;
-  std::vector<PlainName> plain; // names that will answer on http only
+  std::vector<std::string> other; // what else of the site file and its files changes
+  std::vector<PlainName> plain;   // names that will answer on http only
   PlannedNginx nginx;
   PlannedDisk disk;
   PlannedMemory memory;

@@ -58,6 +58,7 @@ constexpr auto table(const Plan*) {
       Member{"to", &Plan::to, "the planned version"}, Member{"change", &Plan::change, ""},
       Member{"services", &Plan::services, ""}, Member{"hosts", &Plan::hosts, ""},
       Member{"cron", &Plan::cron, ""},
+      Member{"other", &Plan::other, "what else of the site file and its files changes"},
       Member{"plain", &Plan::plain, "host names that will answer on http only"},
       Member{"nginx", &Plan::nginx, ""}, Member{"disk", &Plan::disk, ""},
       Member{"memory", &Plan::memory, ""},

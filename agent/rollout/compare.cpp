@@ -10,6 +10,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 namespace chillbox::rollout {
 namespace {
@@ -18,10 +19,13 @@ using control::Change;
 namespace fs = std::filesystem;
 
 // Relative paths of the files and links below; where they are for reading. A link with an absolute
-// target is the agent's own, to the service's data: an artifact has none.
+// target is the agent's own, to the service's data: an artifact has none. A file is all that is
+// below itself.
 std::map<std::string, fs::path> files_below(const std::string& dir) {
   std::map<std::string, fs::path> files;
   std::error_code error;
+  if (const auto top = fs::symlink_status(dir, error); fs::exists(top) && !fs::is_directory(top))
+    return {{"", dir}};
   for (auto it = fs::recursive_directory_iterator(dir, error);
       !error && it != fs::recursive_directory_iterator(); it.increment(error))
     if (it->is_symlink(error) ? !fs::read_symlink(it->path(), error).is_absolute()
@@ -123,13 +127,16 @@ std::vector<std::string> field_changes(const config::Service& a, const config::S
   field("lang", a.lang == b.lang);
   field("secrets_config", a.secrets_config == b.secrets_config);
   field("secrets_env", a.secrets_env == b.secrets_env);
+  field("worker", a.worker == b.worker);
   field("of", a.of == b.of);
   field("run-cmd", a.run_cmd == b.run_cmd);
   field("args", a.args == b.args);
   field("count", a.count == b.count);
   field("niceness", a.niceness == b.niceness);
   field("stop_timeout", a.stop_timeout == b.stop_timeout);
-  field("workers", a.workers == b.workers);
+  field("workers",
+      a.workers == b.workers && a.workers_minimum == b.workers_minimum &&
+          a.workers_maximum == b.workers_maximum);
   field("threads", a.threads == b.threads);
   field("preload", a.preload == b.preload);
   field("worker_class", a.worker_class == b.worker_class);
@@ -137,12 +144,13 @@ std::vector<std::string> field_changes(const config::Service& a, const config::S
       a.max_requests == b.max_requests && a.max_requests_jitter == b.max_requests_jitter);
   field("log_level", a.log_level == b.log_level);
   field("app", a.app == b.app);
+  field("listen", a.listen == b.listen);
   field("strategy", a.strategy == b.strategy);
   field("release_command", a.release_command == b.release_command);
   field("health",
       a.health.path == b.health.path && a.health.deadline == b.health.deadline &&
           a.health.count == b.health.count && a.health.interval == b.health.interval &&
-          a.health.timeout == b.health.timeout);
+          a.health.timeout == b.health.timeout && a.health.declared == b.health.declared);
   field("at, paths or another field of the web side", a.web == b.web);
   field("resources",
       a.resources.memory_max == b.resources.memory_max &&
@@ -179,6 +187,69 @@ std::vector<control::ServiceChange> compare_services(HostContext& host, const Lo
     if (find(now.services, p.service.name.str()) == nullptr)
       list.push_back(entry(p, Change::removed));
   return list;
+}
+
+namespace {
+
+// Fields of the site itself; its services, host names and crontab have members of their own.
+std::vector<std::string> site_changes(const config::Site& a, const config::Site& b) {
+  std::vector<std::string> changed;
+  const auto field = [&](const char* name, bool same) {
+    if (!same)
+      changed.emplace_back(name);
+  };
+  field("name", a.title == b.title);
+  field(
+      "contact", a.contact_owner == b.contact_owner && a.contact_technical == b.contact_technical);
+  field("server_name", a.server_name == b.server_name);
+  field("aliases", a.aliases == b.aliases);
+  field("redis", a.has_redis == b.has_redis && a.redis == b.redis);
+  field("run_on",
+      a.run_on.crontab == b.run_on.crontab && a.run_on.release_command == b.run_on.release_command);
+  field("watch", a.watch == b.watch);
+  field("keep_releases", a.keep_releases == b.keep_releases);
+  field("store", a.confidential == b.confidential);
+  field("status_page", a.status_page == b.status_page);
+  field("tls", a.tls == b.tls);
+  return changed;
+}
+
+// What lies in a tree next to the services' folders, the site file and what was built.
+std::set<std::string> names_beside(const LoadedRelease& release, const std::string& tree) {
+  std::set<std::string> names;
+  std::error_code error;
+  for (auto it = fs::directory_iterator(tree, error); !error && it != fs::directory_iterator();
+      it.increment(error))
+    names.insert(it->path().filename().string());
+  for (const auto& p : release.services)
+    names.erase(p.service.folder());
+  names.erase(".chillbox");
+  names.erase(site_file(release));
+  return names;
+}
+
+} // namespace
+
+std::string site_file(const LoadedRelease& release) {
+  return release.row.site.str() + ".site.json";
+}
+
+std::vector<std::string> compare_rest(HostContext& host, const LoadedRelease& old,
+    const LoadedRelease& now, const std::string& now_tree) {
+  const std::string old_tree = old.dir(host.paths);
+  auto changed = site_changes(old.site, now.site);
+  auto names = names_beside(now, now_tree);
+  names.merge(names_beside(old, old_tree));
+  for (const auto& name : names)
+    if (const auto files = file_changes(cat(old_tree, "/", name), cat(now_tree, "/", name));
+        !files.empty())
+      changed.push_back(cat(name, ": ", files));
+  return changed;
+}
+
+bool same_site_file(HostContext& host, const LoadedRelease& old, const std::string& now_tree) {
+  const std::string name = site_file(old);
+  return same_file(cat(old.dir(host.paths), "/", name), cat(now_tree, "/", name));
 }
 
 namespace {

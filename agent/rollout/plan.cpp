@@ -112,10 +112,10 @@ void finish(control::Plan& plan, const Capacity& c, const HostContext& host,
   const auto some = [](const control::SetChange& set) {
     return !set.added.empty() || !set.removed.empty();
   };
-  plan.change = some(plan.hosts) || some(plan.cron) || plan.nginx.reload || !plan.drift.empty() ||
-      plan.from != plan.to || std::ranges::any_of(plan.services, [](const auto& service) {
-        return service.change != control::Change::none;
-      });
+  plan.change = some(plan.hosts) || some(plan.cron) || !plan.other.empty() || plan.nginx.reload ||
+      !plan.drift.empty() || plan.from != plan.to ||
+      std::ranges::any_of(plan.services,
+          [](const auto& service) { return service.change != control::Change::none; });
 }
 
 // Authentic it must be before anything of it is parsed. That it is too old for this host is one
@@ -182,6 +182,8 @@ Result<control::Plan> plan_artifact(HostContext& host, int fd, const std::string
       .signer = r.verified->signer,
       .serial = said.serial,
       .installed_serial = installed};
+  if (r.old && live)
+    plan.other = compare_rest(host, old, r.release, tree);
   if (!live)
     problems.push_back(cat("the live release cannot be read: ", live.error().message));
   const auto why = snapshot_hindrance(r);
@@ -189,6 +191,10 @@ Result<control::Plan> plan_artifact(HostContext& host, int fd, const std::string
     problems.push_back(*why);
   finish(
       plan, capacity_of(r, tree), host, r.release.site, r.release.row.nginx, std::move(problems));
+  if (!plan.change && r.old && !same_site_file(host, old, tree)) {
+    plan.other = {cat(site_file(old), ": what the host does not use")};
+    plan.change = true;
+  }
   if (why && !snapshot_required(r))
     plan.warnings.push_back(*why);
   return plan;

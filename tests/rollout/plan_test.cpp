@@ -97,6 +97,44 @@ TEST_CASE("a plan tells services, files, variables, host names, cron and NGINX's
   CHECK(result["downtime"]["expected"] == false);
 }
 
+TEST_CASE("[fault-1095] a plan of the same version names whatever differs: fields, files beside the services, and what else is in the site file") {
+  const auto order = [](const std::string& members, const std::string& service = "") {
+    return Order{.services = cat(R"([{"name":"app","lang":"python")", service,
+                     R"(,"health":{"deadline":"2s"}}])"),
+        .members = members,
+        .files = {{"app/app.py", "print('hello')\n"}, {"immutable/app/1.js", "1"},
+            {"nginx/root/robots.txt", "all"},
+            {"redis/users.acl", "user default on nopass ~* +@all"}}};
+  };
+  const std::string members = R"("watch":"1s",)";
+  Host host;
+  host.unlock();
+  const auto first = host.deploy(order(members));
+  INFO(first.message);
+  REQUIRE(first.state == JobState::done);
+  const auto other = [&](const Order& next) {
+    const auto result = must(plan(host, next));
+    INFO(result.dump(1));
+    CHECK(result["change"] == true);
+    CHECK(result["from"] == result["to"]);
+    return result["other"];
+  };
+  CHECK(must(plan(host, order(members)))["change"] == false);
+  CHECK(other(order(
+            R"("redis":{"maxmemory":"32mb"},"watch":"2s","keep_releases":7,"store":"tmpfs",)")) ==
+      Json({"redis", "watch", "keep_releases", "store"}));
+  auto files = order(members);
+  files.files["immutable/app/2.js"] = "2";
+  files.files["nginx/root/robots.txt"] = "none";
+  files.files["redis/users.acl"] += " +@read";
+  CHECK(other(files) ==
+      Json({"immutable: 1 file added", "nginx: 1 file changed", "redis: 1 file changed"}));
+  CHECK(other(order(members + "\n")) == Json({"blog.site.json: what the host does not use"}));
+  const auto listen = must(plan(host, order(members, R"(,"listen":"fd")")));
+  CHECK(service(listen, "app")["why"] == Json({"listen"}));
+  CHECK(listen["other"].empty());
+}
+
 TEST_CASE("[fault-992] a plan that has no room prunes nothing, and counts what a deploy would prune") {
   LiveHost host;
   const auto keeps = [](const std::string& version, int n) {

@@ -122,6 +122,8 @@ void print_plan(Terminal& terminal, const Plan& plan) {
   print_services(terminal, plan);
   print_sets(terminal, plan.hosts, "host");
   print_sets(terminal, plan.cron, "cron");
+  for (const auto& item : plan.other)
+    terminal.print(coloured(terminal, "~", cat("~ ", printable(item, 500))));
   print_diff(terminal, plan.nginx.diff);
   print_facts(terminal, plan);
   for (const auto& plain : plan.plain)
