@@ -240,7 +240,11 @@ END
 }
 
 @test "host export keeps sites, projects, target, data and history, for its user alone; again only what is new comes" {
+    # a longer history than the host answers with at once, of a host before it
+    python3 -c 'import json; print(json.dumps({"jobs": [{"id": "%016x" % n, "kind": "deploy", "site": "hello", "state": "done", "actor": "webhook:ci", "created_ms": n // 3 * 1000} for n in range(450, 0, -1)]}))' |
+        in_box chillboxctl jobs import --from web0
     run -0 --separate-stderr laptop chillboxctl host export web1 --to "$LAPTOP/kept"
+    [ "$(jq '[.jobs[] | select(.actor == "webhook:ci on web0") | .id] | unique | length' "$LAPTOP/kept/jobs.json")" = 450 ]
     [[ "$output" == *"hello 1.0.0: backup $(newest hello serial); project $LAPTOP/sites/hello"* ]]
     [[ "$stderr" == *"exported    2 sites of web1 to $LAPTOP/kept"* ]]
     [ "$(find "$LAPTOP/kept" -type f ! -perm 0600 -o -type d ! -perm 0700 | wc -l)" = 0 ]
@@ -337,6 +341,7 @@ END
 @test "its history is there, marked, once; and what visitors write from now on is not restored away by the same command again" {
     [ "$(on_web2 json jobs store '[.jobs[] | select(.kind == "deploy" and (.actor | endswith(" on web1")))] | length')" = 1 ]
     [ "$(on_web2 json jobs store '.jobs[0].actor | endswith(" on web1")')" = false ]
+    [ "$(on_web2 json jobs hello -n 1000 '[.jobs[] | select(.actor == "webhook:ci on web0 on web1")] | length')" = 450 ]
     HOST=$WEB2 sell store 3
     [ "$(sold "$WEB2")" = 'ok 3' ]
     run -0 import -y

@@ -1,3 +1,4 @@
+#include "cli/report/all_jobs.hpp"
 #include "cli/report/job_report.hpp"
 
 #include "catch.hpp"
@@ -54,4 +55,30 @@ TEST_CASE("a line of CSV for each job: quotes are doubled, no field is a formula
   CHECK(lines[0].starts_with("job,site,kind,version,by,state,code,created,"));
   CHECK(lines[1].contains("\"blog\",deploy,\"1.0.0\",\"'=cmd|' /C calc'!A0\",failed,"));
   CHECK(lines[1].contains(",0.500,1.500,0.000,\"a \"\"b\"\",\\x0ac\""));
+}
+
+TEST_CASE("[fault-1100] a history longer than one answer is asked for in pages, and each job comes once") {
+  control::JobList all; // newest first; three have the same time
+  for (int n = 450; n > 0; --n) {
+    all.jobs.push_back(job("kim", JobState::done, 1));
+    all.jobs.back().id = std::to_string(n);
+    all.jobs.back().created_ms = n / 3 * 1000;
+  }
+  size_t asked = 0;
+  const AskForJobs ask = [&](const Period& period, uint64_t limit) -> Result<control::JobList> {
+    ++asked;
+    control::JobList list;
+    for (const auto& one : all.jobs)
+      if (one.created_ms <= period.until_ms && list.jobs.size() < limit)
+        list.jobs.push_back(one);
+    return list;
+  };
+  const auto jobs = all_jobs(ask, {}, 10'000, 200);
+  REQUIRE(jobs);
+  REQUIRE(jobs->size() == 450);
+  CHECK(jobs->front().id == "450");
+  CHECK(jobs->back().id == "1");
+  CHECK(asked == 3);
+  CHECK(all_jobs(ask, {}, 10'000, 450)->size() == 450);
+  CHECK(all_jobs(ask, {}, 100, 200)->size() == 100);
 }

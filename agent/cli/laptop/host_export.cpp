@@ -6,6 +6,7 @@
 #include "cli/laptop/deploy_memory.hpp"
 #include "cli/laptop/host_record.hpp"
 #include "cli/laptop/project.hpp"
+#include "cli/report/all_jobs.hpp"
 #include "os/clock.hpp"
 
 #include <algorithm>
@@ -13,7 +14,8 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr const char* k_exported_jobs = "300";
+constexpr uint64_t k_most_jobs = 10'000;
+constexpr int64_t k_tomorrow = 86'400'000; // their clocks differ
 
 // Of those of chillbox.toml, the environment that names this host.
 std::string env_of(const std::string& root, const std::string& host) {
@@ -52,6 +54,28 @@ Result<void> keep_target(RemoteCtl& host, const std::string& folder, const std::
   return write_own_file(cat(folder, "/", k_export_target, "/", target), read.out, k_max_export);
 }
 
+// All of its jobs. Of more than fit in the file the oldest stay behind, which is said.
+Result<void> keep_jobs(Call& call, RemoteCtl& host, const std::string& folder) {
+  constexpr uint64_t k_at_once = 200; // what a command prints there has a limit
+  const auto page = [&](const Period& period, uint64_t limit) {
+    const auto until = rfc3339(period.until_ms / 1000 + 1); // a time has whole seconds there
+    return host.ask<control::JobList>({"jobs", "-n", std::to_string(limit), "-u", until});
+  };
+  control::JobList list;
+  const Period until_now{.until_ms = os::real_clock().wall_ms() + k_tomorrow};
+  list.jobs = TRY(all_jobs(page, until_now, k_most_jobs, k_at_once));
+  const size_t all = list.jobs.size();
+  std::string text = control::answer_text("jobs", list);
+  while (text.size() > k_max_export) {
+    list.jobs.resize(list.jobs.size() / 2, list.jobs.front());
+    text = control::answer_text("jobs", list);
+  }
+  if (list.jobs.size() < all || all >= k_most_jobs)
+    call.terminal.print_status(
+        cat("history     the newest ", list.jobs.size(), " jobs; older ones are not exported"));
+  return write_own_file(cat(folder, "/", k_export_jobs), text, k_max_export);
+}
+
 } // namespace
 
 Result<void> export_host(Call& call) {
@@ -87,8 +111,7 @@ Result<void> export_host(Call& call) {
                                 : cat("; project ", site.root)));
     all.sites.push_back(std::move(site));
   }
-  const auto jobs = TRY(host.run({"jobs", "--json", "-n", k_exported_jobs}));
-  TRY(write_own_file(cat(folder, "/", k_export_jobs), answer_in(jobs), k_max_export));
+  TRY(keep_jobs(call, host, folder));
   // Last: without it the folder is no export.
   const std::string text = answer_text("host-export", all);
   TRY(write_own_file(cat(folder, "/", k_export_file), text + "\n", k_max_export));

@@ -11,10 +11,15 @@
 #include "cli/laptop/bring_release.hpp"
 #include "cli/laptop/host_export.hpp"
 #include "cli/pack/kinds.hpp"
+#include "control/json.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
+#include "os/io.hpp"
+
+#include <nlohmann/json.hpp>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -84,6 +89,7 @@ private:
   Result<void> agree();
   void find_backups();
   Result<void> bring_history();
+  Result<void> bring_jobs(const control::JobList& list);
   Result<void> site(const ExportedSite& old, ImportedSite& done);
   Result<void> deploy(const ExportedSite& old);
   Result<std::optional<CarriedArchive>> newest(const ExportedSite& old);
@@ -170,12 +176,12 @@ Result<void> HostImporter::agree() {
       false);
 }
 
-// Before the first deploy, so that it comes first in the list of jobs.
-Result<void> HostImporter::bring_history() {
-  const std::string file = cat(m_folder, "/", k_export_jobs);
-  const Fd jobs(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!jobs)
-    return errno == ENOENT ? Result<void>{} : fail_errno(file, errno);
+Result<void> HostImporter::bring_jobs(const control::JobList& list) {
+  const Fd jobs(::memfd_create("jobs", MFD_CLOEXEC));
+  const std::string text = control::to_text(list);
+  std::string_view left = text;
+  if (!jobs || os::write_fully(jobs.get(), left) != 0 || ::lseek(jobs.get(), 0, SEEK_SET) != 0)
+    return fail_errno("the history in memory", errno);
   const Fd nothing(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   const int code = TRY(run_on(m_to.target().host,
       {.words = {"jobs", "import", "--from", m_old.host},
@@ -184,6 +190,27 @@ Result<void> HostImporter::bring_history() {
   return code == 0
       ? Result<void>{}
       : fail(code_of_exit(code), cat(m_to.name(), " did not take the history of ", m_old.host));
+}
+
+// Before the first deploy, so that it comes first in the list of jobs; the oldest before the
+// others, in pieces that the host takes at once.
+Result<void> HostImporter::bring_history() {
+  constexpr size_t k_at_once = 1000;
+  const std::string file = cat(m_folder, "/", k_export_jobs);
+  if (!os::real_disk().exists(file))
+    return {};
+  const std::string text = TRY(os::real_disk().read(file, k_max_export));
+  const auto all = TRY_IN(
+      file, control::from_json<control::JobList>(TRY_IN(file, parse_json(text, k_max_export))));
+  for (size_t end = all.jobs.size(); end > 0;) { // newest first
+    const size_t from = end > k_at_once ? end - k_at_once : 0;
+    control::JobList piece;
+    piece.jobs.assign(all.jobs.begin() + static_cast<ptrdiff_t>(from),
+        all.jobs.begin() + static_cast<ptrdiff_t>(end));
+    TRY(bring_jobs(piece));
+    end = from;
+  }
+  return {};
 }
 
 Result<void> HostImporter::deploy(const ExportedSite& old) {

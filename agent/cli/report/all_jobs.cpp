@@ -8,19 +8,12 @@
 namespace chillbox::cli {
 
 Result<std::vector<control::Job>> all_jobs(
-    Call& call, const std::string& site, Period period, uint64_t most) {
-  const uint64_t at_once = std::min<uint64_t>(1000, most);
+    const AskForJobs& ask, Period period, uint64_t most, uint64_t page) {
+  const uint64_t at_once = std::min(page, most);
   std::vector<control::Job> jobs;
   std::set<std::string> seen;
   for (;;) {
-    const auto at = [](int64_t ms) { return static_cast<uint64_t>(std::max<int64_t>(ms, 0)); };
-    const Question question{.verb = "jobs",
-        .args = {.site = site,
-            .limit = at_once,
-            .since_ms = at(period.since_ms),
-            .until_ms = at(period.until_ms)}};
-    auto list = TRY(
-        control::read_answer<control::JobList>(TRY(ask(call.paths, question, &call.error_data))));
+    auto list = TRY(ask(period, at_once));
     const size_t before = jobs.size();
     for (auto& job : list.jobs)
       if (seen.insert(job.id).second)
@@ -29,6 +22,22 @@ Result<std::vector<control::Job>> all_jobs(
       return jobs;
     period.until_ms = jobs.back().created_ms; // others may be of the same millisecond
   }
+}
+
+Result<std::vector<control::Job>> all_jobs(
+    Call& call, const std::string& site, Period period, uint64_t most) {
+  const auto at = [](int64_t ms) { return static_cast<uint64_t>(std::max<int64_t>(ms, 0)); };
+  return all_jobs(
+      [&](const Period& asked, uint64_t limit) -> Result<control::JobList> {
+        const Question question{.verb = "jobs",
+            .args = {.site = site,
+                .limit = limit,
+                .since_ms = at(asked.since_ms),
+                .until_ms = at(asked.until_ms)}};
+        return control::read_answer<control::JobList>(
+            TRY(ask(call.paths, question, &call.error_data)));
+      },
+      period, most);
 }
 
 } // namespace chillbox::cli
