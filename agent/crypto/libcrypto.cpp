@@ -39,6 +39,12 @@ const EVP_MD* blake2b512() {
   return digest;
 }
 
+EVP_MAC* hmac() {
+  static EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  must(mac != nullptr);
+  return mac;
+}
+
 EVP_KDF* hkdf() {
   static EVP_KDF* const kdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
   must(kdf != nullptr);
@@ -49,6 +55,7 @@ void preload_libcrypto() {
   chacha20_poly1305();
   sha256();
   blake2b512();
+  hmac();
   hkdf_sha256(bytes_of("k"), {}, ""); // it looks up its digest itself
   // The smallest scrypt there is, so that its own look-ups (KDF, PBKDF2, HMAC, digest) are done
   // too.

@@ -1,5 +1,5 @@
-// Inside agent/crypto: what comes from OpenSSL's libcrypto, the bulk ChaCha20-Poly1305 and the
-// digests, each looked up once (a look-up by name costs more than the digest of a small body).
+// Inside agent/crypto: what comes from OpenSSL's libcrypto, the bulk ChaCha20-Poly1305, the digests
+// and HMAC, each looked up once (a look-up by name costs more than the HMAC of a small body).
 // scrypt has its own look-ups, see preload_libcrypto.hpp.
 #pragma once
 
@@ -11,6 +11,7 @@ namespace chillbox::crypto {
 const EVP_CIPHER* chacha20_poly1305();
 const EVP_MD* sha256();
 const EVP_MD* blake2b512();
+EVP_MAC* hmac();
 EVP_KDF* hkdf();
 
 // libcrypto fails here only without memory, and no caller can continue without its digest: ends the
@@ -21,7 +22,10 @@ struct FreeCipherContext {
   void operator()(EVP_CIPHER_CTX* p) const { EVP_CIPHER_CTX_free(p); } // wipes the key
 };
 struct FreeDigestContext {
-  void operator()(EVP_MD_CTX* p) const { EVP_MD_CTX_free(p); } // wipes what it holds
+  void operator()(EVP_MD_CTX* p) const { EVP_MD_CTX_free(p); }
+};
+struct FreeMacContext {
+  void operator()(EVP_MAC_CTX* p) const { EVP_MAC_CTX_free(p); } // wipes the key
 };
 struct FreeKdfContext {
   void operator()(EVP_KDF_CTX* p) const { EVP_KDF_CTX_free(p); } // wipes key and salt
