@@ -228,8 +228,9 @@ Result<control::DataLoss> data_loss(
   if (!row)
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
   std::string release = wanted.empty() ? row->previous_good : "";
-  for (const auto& known : TRY(host.store.releases(site))) // newest first, as a rollback chooses
-    if (release.empty() && is_kept(known.state) && (known.id == wanted || known.version == wanted))
+  for (const auto& known :
+      TRY(host.store.kept_releases(site))) // newest first, as a rollback chooses
+    if (release.empty() && (known.id == wanted || known.version == wanted))
       release = known.id;
   if (release.empty())
     return fail(Code::not_found,

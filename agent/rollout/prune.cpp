@@ -162,7 +162,7 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
   for (const auto& run : TRY(host.store.open_cron_runs()))
     if (run.site == site)
       in_use.insert(run.release);
-  for (auto& release : TRY(host.store.releases(site))) {
+  for (auto& release : TRY(host.store.present_releases(site))) {
     const bool never = !asleep && release.id != row.live &&
         std::ranges::any_of(withdrawn, [&](const auto& w) { return w.sha256 == release.sha256; });
     const bool needed = asleep || release.id == row.live || release.id == row.previous_good ||

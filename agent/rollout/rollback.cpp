@@ -20,7 +20,7 @@ Slot idle_slot(const JobContext& r) {
 const store::Release* choose(
     const std::vector<store::Release>& releases, const std::string& wanted) {
   for (const auto& release : releases)
-    if (is_kept(release.state) && (release.id == wanted || release.version == wanted))
+    if (release.id == wanted || release.version == wanted)
       return &release;
   return nullptr;
 }
@@ -29,17 +29,15 @@ std::string targets(
     HostContext& host, const std::vector<store::Release>& releases, const std::string& live) {
   std::vector<std::string> names;
   for (const auto& release : releases)
-    if (is_kept(release.state) && release.id != live && check_release(host, release))
+    if (release.id != live && check_release(host, release))
       names.push_back(cat(release.version, " (", release.id, ")"));
   return names.empty() ? "there is no other good release" : cat("there are ", join(names, ", "));
 }
 
 // Of what cannot be gone back to: that it was withdrawn says more than that it does not exist.
-Result<void> check_name(HostContext& host, const SiteName& site,
-    const std::vector<store::Release>& releases, const std::string& wanted) {
-  for (const auto& release : releases)
-    if (release.id == wanted || release.version == wanted)
-      TRY(check_withdrawn(host, site, release.sha256, 0));
+Result<void> check_name(HostContext& host, const SiteName& site, const std::string& wanted) {
+  if (const auto named = TRY(host.store.release(site, wanted)))
+    TRY(check_withdrawn(host, site, named->sha256, 0));
   for (const auto& withdrawn : TRY(host.store.withdrawn(site)))
     if (withdrawn.version == wanted)
       TRY(check_withdrawn(host, site, withdrawn.sha256, 0));
@@ -90,7 +88,7 @@ Result<Next> run_select(JobContext& r) {
     r.job.message = cat("rolled back already: ", r.old->version, " is live again");
     return Next::finished;
   }
-  const auto releases = TRY(r.host.store.releases(r.job.site));
+  const auto releases = TRY(r.host.store.kept_releases(r.job.site));
   const std::string wanted = r.job.version.empty() ? r.row.previous_good : r.job.version;
   if (wanted.empty())
     return fail(Code::not_found,
@@ -98,7 +96,7 @@ Result<Next> run_select(JobContext& r) {
             "' to roll back to: ", targets(r.host, releases, r.row.live)));
   const auto* target = choose(releases, wanted);
   if (target == nullptr)
-    TRY(check_name(r.host, r.job.site, releases, wanted));
+    TRY(check_name(r.host, r.job.site, wanted));
   if (target == nullptr)
     return fail(Code::not_found,
         cat("no good release '", printable(wanted), "' of '", r.job.site.str(),

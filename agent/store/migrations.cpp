@@ -316,9 +316,14 @@ CREATE INDEX jobs_of ON jobs(site, seq) WHERE kind <> 'ping';
 CREATE INDEX jobs_of_at ON jobs(site, created_ms) WHERE kind <> 'ping';
 )sql";
 
+// What pruning looks at.
+constexpr std::string_view k_present = R"sql(
+CREATE INDEX releases_present ON releases(site, seq) WHERE state <> 'removed';
+)sql";
+
 constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds,
     k_assets, k_unlock_failures, k_certificates, k_indexes, k_runs, k_notices, k_totals, k_hours,
-    k_by_time, k_kept, k_of_sites};
+    k_by_time, k_kept, k_of_sites, k_present};
 
 } // namespace
 

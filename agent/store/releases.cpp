@@ -7,6 +7,8 @@ namespace {
 
 #define RELEASE_COLUMNS                                                                            \
   "site, id, version, serial, sha256, secrets, state, slot, digest, nginx, last_log, signer, created_ms, live_ms, message, signer_key, kept_by"
+#define RELEASE_COLUMNS_WITHOUT_TEXT                                                               \
+  "site, id, version, serial, sha256, secrets, state, slot, digest, '', last_log, signer, created_ms, live_ms, message, signer_key, kept_by"
 
 Result<Release> read_release(const Db& db, Stmt& row) {
   const auto state = control::named<ReleaseState>(row.bytes(6));
@@ -147,12 +149,21 @@ Result<std::vector<Release>> Store::kept_releases(const SiteName& site) {
       [&](Stmt& row) { return read_release(db, row); }, site.str());
 }
 
+Result<std::vector<Release>> Store::present_releases(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.all<Release>(
+      "SELECT " RELEASE_COLUMNS_WITHOUT_TEXT " FROM releases INDEXED BY releases_present"
+      " WHERE site = ?1 AND state <> 'removed' ORDER BY seq DESC",
+      [&](Stmt& row) { return read_release(db, row); }, site.str());
+}
+
 Result<std::vector<Release>> Store::newest_releases(
     const SiteName& site, const std::string& live, size_t limit) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
   constexpr Sql k_newest =
-      "SELECT site, id, version, serial, sha256, secrets, state, slot, digest, '', last_log, signer, created_ms, live_ms, message, signer_key, kept_by"
+      "SELECT " RELEASE_COLUMNS_WITHOUT_TEXT
       " FROM releases WHERE site = ?1 AND (id = ?2 OR seq >= coalesce("
       "(SELECT seq FROM releases WHERE site = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?3), 0))"
       " ORDER BY seq DESC";

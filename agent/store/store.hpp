@@ -108,6 +108,8 @@ public:
   Result<std::optional<Release>> release(const SiteName& site, const std::string& id);
   Result<std::vector<Release>> releases(const SiteName& site);      // newest first
   Result<std::vector<Release>> kept_releases(const SiteName& site); // of these, is_kept()
+  // The same, without NGINX texts: of these, what was not removed.
+  Result<std::vector<Release>> present_releases(const SiteName& site);
   // The same, without NGINX texts: the newest, and the live one however old it is.
   Result<std::vector<Release>> newest_releases(
       const SiteName& site, const std::string& live, size_t limit);

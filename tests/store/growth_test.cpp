@@ -67,6 +67,8 @@ void use(Store& store) {
   (void)must(store.needed_artifacts());
   (void)must(store.announced_by("sum9"));
   (void)must(store.newest_releases(one, "r3", 20));
+  (void)must(store.kept_releases(one));
+  (void)must(store.present_releases(one));
   (void)must(store.hold(one));
   (void)must(store.attempts(0));
   (void)must(store.audit_entries(20));

@@ -191,4 +191,11 @@ TEST_CASE("the kept releases are those that can be live, newest first, each whol
   CHECK(kept[1].id == "1.0.0-1");
   CHECK(kept[1].nginx == "server {}\n");
   CHECK(must(store.kept_releases(site("shop"))).empty());
+  const auto present = must(store.present_releases(site()));
+  REQUIRE(present.size() == 4);
+  CHECK(present[0].id == "1.0.4-5"); // staged
+  CHECK(present[1].id == "1.0.2-3");
+  CHECK(present[2].id == "1.0.1-2");
+  CHECK(present[3].id == "1.0.0-1");
+  CHECK(present[3].nginx.empty());
 }
