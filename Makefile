@@ -51,13 +51,15 @@ libs = $(foreach room,$(1),$(BUILD)/lib$(room).a)
 
 # Evaluated when they are used, not when make begins: on a fresh machine the first target installs pkg-config and the libraries.
 FLAGS_base = $(filter-out -DSPDLOG_SHARED_LIB -DSPDLOG_COMPILED_LIB,$(shell pkg-config --cflags spdlog 2>/dev/null)) -DFMT_HEADER_ONLY
+FLAGS_cli = $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
 
 # A library that a program has inside costs it nothing when it starts, and a deploy starts chillboxd twice more (stager, launcher). Those that read strangers' bytes
 # (sodium, crypto, zstd, z) stay the system's, so that its updates reach them.
 inside = $(if $(wildcard $(shell $(CXX) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
 LIBS_DAEMON = -lsodium $(call inside,seccomp) $(call inside,sqlite3) -lcrypto -lzstd -lz -lpthread
 CXX_INSIDE := $(if $(SANITIZE),,-static-libstdc++ -static-libgcc)
-LIBS_CLI = -lsodium $(call inside,seccomp) -lssl -lcrypto -lzstd -lz -lpthread
+LIBS_HTTP = $(shell pkg-config --libs cpp-httplib 2>/dev/null) -lssl -lcrypto
+LIBS_CLI = -lsodium $(call inside,seccomp) $(LIBS_HTTP) -lzstd -lz -lpthread
 
 # Only the host in a box needs root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))
@@ -162,7 +164,7 @@ define test_rules
 $(BUILD)/test-$(1): $$(UNITS_tests/$(1)) $(BUILD)/tests/catch_main.o $$(call libs,$$(below_$(1)))
 	@printf '  LINK  %s\n' $$@
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $$@ $$(UNITS_tests/$(1)) $(BUILD)/tests/catch_main.o \
-	  $$(call libs,$$(below_$(1))) -lssl $$(LIBS_DAEMON) $$(CATCH_LIBS)
+	  $$(call libs,$$(below_$(1))) $$(LIBS_HTTP) $$(LIBS_DAEMON) $$(CATCH_LIBS)
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
 

@@ -96,7 +96,7 @@ next_release() { # RELEASE
     [ -z "$(in_bare find /etc -path '*runlevels*' -name 'chillbox*')" ]
     in_bare apk add -q --no-progress chillbox-doc
     in_bare test -e /usr/share/man/man1/chillboxctl.1.gz
-    for inside in openssl acmez; do in_bare grep -q "^==== .*$inside" /usr/share/licenses/chillbox/third-party.txt; done
+    for inside in openssl cpp-httplib acmez; do in_bare grep -q "^==== .*$inside" /usr/share/licenses/chillbox/third-party.txt; done
     [[ "$(in_bare apk info --license chillbox)" == *'ISC AND Apache-2.0 AND'* ]]
     # What is in it is what apk itself makes of it.
     in_bare apk verify -q "/repo/v1/$ARCH/chillbox-$VERSION-r0.apk"
@@ -153,7 +153,7 @@ next_release() { # RELEASE
     jq -e '.packages | map(.name) | index("openssl") and index("sqlite") and any(test("/acmez"))' "$out/sbom.spdx.json"
     tar -xzf "$out/chillbox-$VERSION.tar.gz" -C "$LAPTOP"
     # Its headers are there for who has no package of them.
-    [ -s "$LAPTOP/chillbox-$VERSION/vendor/include/CLI/CLI.hpp" ]
+    [ -s "$LAPTOP/chillbox-$VERSION/vendor/include/httplib.h" ] && [ -s "$LAPTOP/chillbox-$VERSION/vendor/include/CLI/CLI.hpp" ]
     make -n -C "$LAPTOP/chillbox-$VERSION" CCACHE= build/agent/cli/main.o | grep -q -- '-isystem vendor/include'
     tar -xzf "$out/aports-$VERSION.tar.gz" -C "$LAPTOP"
     (cd "$out" && . "$LAPTOP/chillbox/APKBUILD" && [ "$source" = "chillbox-$VERSION.tar.gz" ] && xargs <<<"$sha512sums" | sed 's/ /  /' | sha512sum --quiet -c)

@@ -2,7 +2,7 @@
 #include "catch.hpp"
 
 #include "cli/http/client.hpp"
-#include "cli/http/reply_reader.hpp"
+#include "cli/http/early_reply.hpp"
 #include "cli/http/url.hpp"
 
 #include "base/fd.hpp"
@@ -262,70 +262,19 @@ TEST_CASE("why there is no connection is said in words [fault-203]") {
   CHECK(no_tls.error().message.find("no TLS connection") != std::string::npos);
 }
 
-namespace {
-
-// What is read of an answer whose bytes come `size` at a time: its status and its body, and how it
-// ends: "." whole, "~" with the connection, ">" there is more to come, "!" no HTTP.
-std::string read_in_pieces(std::string_view bytes, size_t size) {
-  std::string body;
-  ReplyReader reader([&](std::string_view more) {
-    body += more;
-    return Result<void>{};
-  });
-  for (; !bytes.empty(); bytes.remove_prefix(std::min(size, bytes.size())))
-    if (!reader.add(bytes.substr(0, size)))
-      return cat(reader.status(), " ", body, "!");
-  return cat(reader.status(), " ", body, reader.is_done() ? "." : reader.may_end() ? "~" : ">");
-}
-
-} // namespace
-
-TEST_CASE("an answer is read the same in whatever pieces it comes") {
-  const std::string after_100 =
-      cat("HTTP/1.1 100 Continue\r\n\r\n", answer("201 Created", "{}"), "rest");
-  const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n";
-  const std::pair<std::string, std::string> k_cases[] = {
-      {"HTTP/1.1 413 Too", "0 >"},
-      {"HTTP/1.1 413 x\r\nContent-Length: 5\r\n\r\nabc", "413 abc>"},
-      {"HTTP/1.1 413 x\r\ncontent-length: 3\r\n\r\nabcd", "413 abc."},
-      {"HTTP/1.1 204 x\r\n\r\n", "204 ."},
-      {"HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n", "200 ."},
-      {"HTTP/1.0 503 x\r\n\r\nabc", "503 abc~"},
-      {after_100, "201 {}."},
-      {chunked + "3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n", "200 abc0123456789."},
-      {chunked + "3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\nrest", "200 abc."},
-      {chunked + "3\r\nab", "200 ab>"},
-      {chunked + "3\r\nabc\r\n0\r\n", "200 abc>"},
-      {chunked + "3\r\nabcd\r\n", "200 abc!"},
-      {chunked + "x\r\n", "200 !"},
-      {chunked + "11111111111111111\r\n", "200 !"},
-      {"HTTP/1.1 200 x\r\nTransfer-Encoding: gzip\r\n\r\nabc", "0 !"},
-      {"HTTP/1.1 200 x\r\nContent-Length: 3, 4\r\n\r\nabc", "0 !"},
-      {"SSH-2.0-x\r\n\r\n", "0 !"},
-      {"HTTP/1.1 4x3 a\r\n\r\n", "0 !"},
-  };
-  const size_t size = GENERATE(size_t{1}, size_t{2}, size_t{7}, size_t{4096});
-  for (const auto& [bytes, read] : k_cases) {
-    INFO(bytes);
-    CHECK(read_in_pieces(bytes, size) == read);
-  }
-  CHECK(read_in_pieces(std::string(70'000, 'x'), size).ends_with("!")); // a head without an end
-}
-
-TEST_CASE("an answer that the connection cuts is none") {
-  const auto [said, is_whole] = GENERATE(table<std::string, bool>(
-      {{"", false}, {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", false},
-          {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", false},
-          {"HTTP/1.1 200 OK\r\n\r\nabc", true}}));
-  INFO(said);
-  WireHost host([&](int fd) {
-    read_head(fd);
-    say(fd, said);
-  });
-  const auto reply = send({.url = host.url()});
-  CHECK(reply.has_value() == is_whole);
-  if (!reply)
-    CHECK(reply.error().message.find("closed before an answer came") != std::string::npos);
+TEST_CASE("an answer that comes early is read as far as it goes") {
+  auto parse = [](std::string bytes, bool ended) { return parse_early_reply(bytes, ended); };
+  CHECK_FALSE(parse("HTTP/1.1 413 Too", false));
+  CHECK_FALSE(parse("HTTP/1.1 413 x\r\nContent-Length: 5\r\n\r\nabc", false));
+  CHECK(parse("HTTP/1.1 413 x\r\ncontent-length: 3\r\n\r\nabcd", false)->body == "abc");
+  CHECK(parse("HTTP/1.1 413 x\r\nContent-Length: 5\r\n\r\nabc", true)->body == "abc");
+  CHECK(parse("HTTP/1.0 503 x\r\n\r\nabc", true)->status == 503);
+  CHECK(parse("HTTP/1.1 502 x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n", false)->status == 502);
+  std::string after = "HTTP/1.1 100 Continue\r\n\r\n";
+  CHECK_FALSE(parse_early_reply(after, false));
+  CHECK(after.empty());
+  for (const char* bad : {"", "HTTP/1.1 413", "SSH-2.0-x\r\n\r\n", "HTTP/1.1 4x3 a\r\n\r\n"})
+    CHECK(parse(bad, true)->status == 0);
 }
 
 TEST_CASE("the environment names a proxy as curl reads it") {

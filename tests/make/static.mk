@@ -8,11 +8,11 @@ STATIC_HEADERS := nlohmann CLI toml++ spdlog fmt catch2
 STATIC_LEFT_OUT := $(patsubst %,tests/rollout/%_test.cpp,calls call_fault power)
 
 # FMT_CONSTEVAL: this clang refuses what fmt 10, Debian 13's, checks while compiling; it is checked at run time.
-# FLAGS_base: what spdlog relies on and musl does not give it otherwise.
+# FLAGS_base, FLAGS_cli: what spdlog and cpp-httplib 0.11 rely on and musl and libc++ do not give them otherwise.
 static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) ARCH=$(1) CCACHE=$(CCACHE) CXX='$(STATIC)/zig/bin/$(1)-linux-musl-c++' \
   AR='$(STATIC)/zig/bin/ar' OPT='-Os -w -ffunction-sections -fdata-sections -fno-sanitize=undefined' \
   CPPFLAGS='-isystem $(STATIC)/headers -isystem $(STATIC)/$(1)/include -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION="\"$(VERSION)\"" -DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY -DFMT_CONSTEVAL=' \
-  FLAGS_base=-D_LARGEFILE64_SOURCE CATCH_LIBS= \
+  FLAGS_base=-D_LARGEFILE64_SOURCE FLAGS_cli='-include exception' LIBS_HTTP='-lssl -lcrypto' CATCH_LIBS= \
   LDFLAGS='-static -pie -L$(STATIC)/$(1)/lib -Wl,-z,relro,-z,now -Wl,-z,stack-size=$(STACK) -Wl,--gc-sections -Wl,-s' \
   LIBS_DAEMON='-lsodium -lseccomp -lcrypto -lsqlite3 -lzstd -lz' \
   LIBS_CLI='-lsodium -lseccomp -lssl -lcrypto -lzstd -lz' \

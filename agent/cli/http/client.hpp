@@ -1,10 +1,10 @@
-// An HTTP client. It speaks http and https, checks certificates, goes through the proxy that the
-// environment names, and follows no redirect: a signed delivery and a capability link are only for
-// the host that was named. Its deadline is one of a whole transfer, a transfer that stalls ends,
-// and an answer to a body that is still on its way is read at once.
+// An HTTP client on cpp-httplib, which only client.cpp uses. It speaks http and https, checks
+// certificates, goes through the proxy that the environment names, and follows no redirect: a
+// signed delivery and a capability link are only for the host that was named.
 //
-// Our own, because cpp-httplib 0.11 has none of these, compares only the first bytes of an address
-// with a certificate, and with its libraries took half of the command's start.
+// What the library leaves out is here: the deadline of a whole transfer and the end of a stalled
+// one (watch.hpp), the answer to a body that is still on its way (early_reply.hpp), and the reason
+// why there is no connection.
 #pragma once
 
 #include "base/error.hpp"

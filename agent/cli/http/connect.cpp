@@ -2,14 +2,16 @@
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"
+#include "os/deadline.hpp"
 #include "os/io.hpp"
 
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 
@@ -56,7 +58,8 @@ Result<void> ask_proxy(int fd, const Proxy& proxy, const Url& to, milliseconds t
                                                               : cat("[", to.host, "]:", to.port);
   std::string ask = cat("CONNECT ", place, " HTTP/1.1\r\nHost: ", place, "\r\n");
   if (!proxy.user.empty())
-    ask += cat(basic_login(proxy), "\r\n");
+    ask += cat("Proxy-Authorization: Basic ",
+        base64(bytes_of(cat(proxy.user, ":", proxy.password))), "\r\n");
   const os::Deadline deadline(timeout);
   ask += "\r\n";
   TRY(os::write_all(fd, bytes_of(ask), deadline));
@@ -67,10 +70,18 @@ Result<void> ask_proxy(int fd, const Proxy& proxy, const Url& to, milliseconds t
   return {};
 }
 
+// False: `from` has ended.
+bool pass_on(int from, int to) {
+  std::array<char, 65536> bytes;
+  const ssize_t n = ::recv(from, bytes.data(), bytes.size(), MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return true;
+  return n > 0 && os::write_all(to, bytes_of({bytes.data(), static_cast<size_t>(n)})).has_value();
+}
+
 } // namespace
 
-Result<Fd> connect_tcp(
-    const std::string& host, uint16_t port, milliseconds timeout, os::Deadline deadline) {
+Result<Fd> connect_tcp(const std::string& host, uint16_t port, milliseconds timeout) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
@@ -81,7 +92,7 @@ Result<Fd> connect_tcp(
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(found, ::freeaddrinfo);
   int error = 0;
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next)
-    if (Fd fd; (error = try_address(*address, std::min(timeout, deadline.left()), fd)) == 0)
+    if (Fd fd; (error = try_address(*address, timeout, fd)) == 0)
       return fd;
   return fail(Code::unreachable,
       fail_errno(cat("connect to port ", port, " of ", printable(host, 255)), error)
@@ -89,15 +100,48 @@ Result<Fd> connect_tcp(
           .message);
 }
 
-Result<Fd> connect_through(
-    const Proxy& proxy, const Url& to, milliseconds timeout, os::Deadline deadline) {
-  Fd there = TRY(connect_tcp(proxy.host, proxy.port, timeout, deadline));
-  TRY(ask_proxy(there.get(), proxy, to, std::min(timeout, deadline.left())));
-  return there;
+Result<std::unique_ptr<Tunnel>> Tunnel::open(
+    const Proxy& proxy, const Url& to, milliseconds timeout) {
+  Fd there = TRY(connect_tcp(proxy.host, proxy.port, timeout));
+  TRY(ask_proxy(there.get(), proxy, to, timeout));
+  Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (!listener || ::bind(listener.get(), generic, size) != 0 || ::listen(listener.get(), 1) != 0 ||
+      ::getsockname(listener.get(), generic, &size) != 0)
+    return fail_errno("listen on 127.0.0.1", errno);
+  return std::unique_ptr<Tunnel>(
+      new Tunnel(std::move(there), std::move(listener), ntohs(address.sin_port)));
 }
 
-std::string basic_login(const Proxy& proxy) {
-  return cat("Proxy-Authorization: Basic ", base64(bytes_of(cat(proxy.user, ":", proxy.password))));
+Tunnel::Tunnel(Fd there, Fd listener, uint16_t port)
+    : m_there(std::move(there)), m_listener(std::move(listener)), m_end(::eventfd(0, EFD_CLOEXEC)),
+      m_port(port), m_thread([this] { relay(); }) {}
+
+Tunnel::~Tunnel() {
+  ::eventfd_write(m_end.get(), 1);
+  ::shutdown(m_there.get(), SHUT_RDWR); // ends a send that waits, too
+  m_thread.join();
+}
+
+void Tunnel::relay() {
+  pollfd waiting[] = {{m_end.get(), POLLIN, 0}, {m_listener.get(), POLLIN, 0}};
+  if (::poll(waiting, 2, -1) < 1 || waiting[0].revents != 0)
+    return;
+  const Fd here(::accept4(m_listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  m_listener.reset();
+  if (!here)
+    return;
+  pollfd both[] = {{m_end.get(), POLLIN, 0}, {here.get(), POLLIN, 0}, {m_there.get(), POLLIN, 0}};
+  while (::poll(both, 3, -1) > 0 && both[0].revents == 0)
+    for (const auto& [from, to] : {std::pair{1, 2}, {2, 1}})
+      if (both[from].revents != 0 && !pass_on(both[from].fd, both[to].fd)) {
+        ::shutdown(both[to].fd, SHUT_WR);
+        both[from].fd = -1; // the other direction may go on
+        if (both[to].fd < 0)
+          return;
+      }
 }
 
 } // namespace chillbox::cli
