@@ -174,7 +174,7 @@ $(BUILD)/chillboxd: $(BUILD)/agent/daemon/main.o $(call libs,$(below_daemon))
 
 $(BUILD)/chillboxctl: $(BUILD)/agent/cli/main.o $(call libs,$(below_cli))
 	@printf '  LINK  %s\n' $@
-	@$(CXX) $(CXXFLAGS) $(LDFLAGS) $(CXX_INSIDE) -o $@ $^ $(LIBS_CLI)
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CLI)
 
 # One runs for each service: with the C++ library inside, of which it uses little, it takes a quarter of a megabyte.
 $(BUILD)/chillbox-log: $(BUILD)/agent/openrc/main.o $(call libs,$(below_os))
