@@ -18,9 +18,8 @@ struct Starts {
   os::Millis began{0}, next{0};
 };
 
-std::optional<Starts> read(os::Disk& disk, const std::string& file) {
-  const auto text = disk.read(file, 256);
-  const auto words = split(text ? trim(*text) : std::string_view(), ' ');
+std::optional<Starts> parse(std::string_view text) {
+  const auto words = split(trim(text), ' ');
   if (words.size() != 3)
     return std::nullopt;
   Starts starts;
@@ -51,7 +50,7 @@ os::Millis pause_before(uint32_t short_runs) {
 void wait_for_turn(
     os::Disk& disk, os::Clock& clock, const std::string& file, const TellRestart& tell) {
   const os::Millis now = clock.mono();
-  const auto last = read(disk, file);
+  const auto last = parse(disk.read(file, k_max_starts).value_or(std::string()));
   Starts starts;
   if (last && now - last->began < k_long_run)
     starts.short_runs = last->short_runs + 1;
@@ -69,9 +68,8 @@ void wait_for_turn(
   (void)write(disk, file, {starts.short_runs, clock.mono(), os::Millis{0}});
 }
 
-std::optional<os::Millis> crash_loop(os::Disk& disk, os::Clock& clock, const std::string& file) {
-  const auto starts = read(disk, file);
-  const os::Millis now = clock.mono();
+std::optional<os::Millis> crash_loop(std::string_view text, os::Millis now) {
+  const auto starts = parse(text);
   if (!starts || starts->short_runs < k_free ||
       now - starts->began >= std::max(k_long_run, k_longest_pause))
     return std::nullopt;

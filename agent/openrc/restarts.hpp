@@ -27,6 +27,8 @@ void wait_for_turn(
     os::Disk& disk, os::Clock& clock, const std::string& file, const TellRestart& tell = {});
 // Does it end again and again? The time that is left until it begins once more; 0: it has, less
 // than a minute ago.
-std::optional<os::Millis> crash_loop(os::Disk& disk, os::Clock& clock, const std::string& file);
+// text: of FILE, "" : there is none.
+std::optional<os::Millis> crash_loop(std::string_view text, os::Millis now);
+inline constexpr size_t k_max_starts = 256; // of FILE
 
 } // namespace chillbox::openrc

@@ -5,6 +5,7 @@
 #include "openrc/restarts.hpp"
 #include "openrc/spec.hpp"
 #include "openrc/supervise.hpp"
+#include "os/known_files.hpp"
 
 #include <algorithm>
 #include <set>
@@ -25,6 +26,32 @@ std::string pid_file(const os::Paths& paths, const std::string& name) {
 
 std::string init_script(const os::Paths& paths, const std::string& name) {
   return cat(paths.init_d(), "/", name);
+}
+
+// For looks at all services again and again; what acts on a slot reads its files each time.
+std::string known(os::Disk& disk, const std::string& path, size_t limit) {
+  static os::KnownFiles files;
+  return files.text(path, [&] { return disk.read(path, limit); }).value_or(std::string());
+}
+
+SlotState state_of(os::Disk& disk, const os::Paths& paths, const std::string& name,
+    const std::function<bool()>& lives) {
+  for (const auto seen : {SlotState::started, SlotState::stopping})
+    if (disk.exists(openrc_dir(paths, openrc::name(seen), name)))
+      return lives() ? seen : SlotState::crashed;
+  if (disk.exists(openrc_dir(paths, "starting", name)))
+    return SlotState::starting;
+  if (disk.exists(openrc_dir(paths, "failed", name)))
+    return SlotState::crashed;
+  return SlotState::stopped;
+}
+
+uint32_t count_of(std::string_view text) {
+  return static_cast<uint32_t>(parse_u64(trim(text)).value_or(0));
+}
+
+std::string count_file(const os::Paths& paths, const std::string& name) {
+  return openrc_dir(paths, "options", name) + "/start_count";
 }
 
 // The last line that OpenRC said, without its " * ".
@@ -227,14 +254,7 @@ Result<void> Slots::stop(const SlotName& slot, const Grace& asked) {
 
 Result<SlotState> Slots::state(const SlotName& slot) {
   const std::string name = slot.str();
-  for (const auto seen : {SlotState::started, SlotState::stopping})
-    if (m_disk.exists(openrc_dir(m_paths, openrc::name(seen), name)))
-      return supervisor_lives(m_disk, m_paths, name) ? seen : SlotState::crashed;
-  if (m_disk.exists(openrc_dir(m_paths, "starting", name)))
-    return SlotState::starting;
-  if (m_disk.exists(openrc_dir(m_paths, "failed", name)))
-    return SlotState::crashed;
-  return SlotState::stopped;
+  return state_of(m_disk, m_paths, name, [&] { return supervisor_lives(m_disk, m_paths, name); });
 }
 
 uint32_t Slots::respawns(const SlotName& slot) {
@@ -243,19 +263,22 @@ uint32_t Slots::respawns(const SlotName& slot) {
 }
 
 Slots::Look Slots::look(const SlotName& slot) {
-  Look seen{.state = state(slot).value_or(SlotState::stopped)};
+  const std::string name = slot.str();
+  Look seen{.state = state_of(m_disk, m_paths, name, [&] {
+    return supervisor_lives(m_disk, m_paths, name, known(m_disk, pid_file(m_paths, name), 64));
+  })};
   if (seen.state == SlotState::started)
-    seen.respawns = start_count(slot.str());
+    seen.respawns = count_of(known(m_disk, count_file(m_paths, name), 64));
   return seen;
 }
 
 uint32_t Slots::start_count(const std::string& name) {
-  const auto text = m_disk.read(openrc_dir(m_paths, "options", name) + "/start_count", 64);
-  return static_cast<uint32_t>(text ? parse_u64(trim(*text)).value_or(0) : 0);
+  return count_of(m_disk.read(count_file(m_paths, name), 64).value_or(std::string()));
 }
 
 std::optional<os::Millis> Slots::crash_loop(const SlotName& slot) {
-  return openrc::crash_loop(m_disk, m_clock, restarts_path(m_paths, slot.str()));
+  return openrc::crash_loop(
+      known(m_disk, restarts_path(m_paths, slot.str()), k_max_starts), m_clock.mono());
 }
 
 bool Slots::in_background(const SlotName& slot) {

@@ -86,9 +86,9 @@ std::string retry_of(const SlotSpec& spec) {
 
 // A command line in /proc, its words separated by NUL. The service's own name in it is what
 // distinguishes a supervisor from another process that got its number meanwhile (faults 110).
-bool supervisor_lives(os::Disk& disk, const os::Paths& paths, const std::string& name) {
-  const auto pid = disk.read(cat(paths.root, "/run/supervise-", name, ".pid"), 64);
-  const auto number = pid ? parse_u64(trim(*pid)) : std::nullopt;
+bool supervisor_lives(
+    os::Disk& disk, const os::Paths& paths, const std::string& name, std::string_view pid) {
+  const auto number = parse_u64(trim(pid));
   if (!number)
     return false;
   const auto line = disk.read(cat(paths.root, "/proc/", *number, "/cmdline"), 64 * 1024);
@@ -96,6 +96,11 @@ bool supervisor_lives(os::Disk& disk, const os::Paths& paths, const std::string&
     return false;
   const auto words = split(*line, '\0');
   return words[0].ends_with("supervise-daemon") && std::ranges::find(words, name) != words.end();
+}
+
+bool supervisor_lives(os::Disk& disk, const os::Paths& paths, const std::string& name) {
+  const auto pid = disk.read(cat(paths.root, "/run/supervise-", name, ".pid"), 64);
+  return pid && supervisor_lives(disk, paths, name, *pid);
 }
 
 std::string settings_in(std::string_view shell_text) {

@@ -38,6 +38,9 @@ struct Seams {
 
 // Does the supervisor of the service run?
 bool supervisor_lives(os::Disk& disk, const os::Paths& paths, const std::string& name);
+// The same by the text of its pid file.
+bool supervisor_lives(
+    os::Disk& disk, const os::Paths& paths, const std::string& name, std::string_view pid);
 
 class Supervise {
 public:

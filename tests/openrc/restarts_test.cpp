@@ -47,7 +47,10 @@ TEST_CASE("a run of a minute begins the count anew") {
 
 TEST_CASE("a crash loop is seen while it waits and while it runs, and forgotten when it goes well") {
   Loop loop;
-  const auto seen = [&] { return crash_loop(os::real_disk(), loop.clock, loop.file); };
+  const auto seen = [&] {
+    return crash_loop(
+        os::real_disk().read(loop.file, k_max_starts).value_or(""), loop.clock.mono());
+  };
   CHECK_FALSE(seen());
   loop.run(os::Millis{10});
   loop.run(os::Millis{10});
@@ -72,5 +75,6 @@ TEST_CASE("a file that is none begins the count; one that cannot be written is a
   loop.file = loop.host.root + "/none/starts";
   for (int i = 0; i < 5; ++i)
     CHECK(loop.run(os::Millis{10}) == os::Millis{1'000});
-  CHECK_FALSE(crash_loop(os::real_disk(), loop.clock, loop.file));
+  CHECK_FALSE(
+      crash_loop(os::real_disk().read(loop.file, k_max_starts).value_or(""), loop.clock.mono()));
 }
