@@ -107,18 +107,18 @@ Result<StageStats> run_stager(const StageJob& job, int tree_fd) {
   return await(job, ours.get(), child);
 }
 
-// Freezes each top folder. A file next to them is left alone: the caller refuses it, and the tree's
+// Takes each top folder. A file next to them is left alone: the caller refuses it, and the tree's
 // own mode (0700) hides it.
-Result<std::string> freeze(const std::string& tree, os::Owner owner) {
-  std::string digest;
+Result<std::string> take(const std::string& tree, os::Owner owner) {
+  std::string stamp;
   TRY(os::real_disk().make_dir(tree, 0700, owner));
   for (const auto& name : TRY(os::real_disk().list(tree))) {
     const std::string path = cat(tree, "/", name);
     struct stat st{};
     if (lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
-      digest = TRY(os::real_disk().freeze_tree(path, owner));
+      stamp = TRY(os::real_disk().take_tree(path, owner));
   }
-  return digest;
+  return stamp;
 }
 
 Error with_size(Error error, int tree_fd) {
@@ -152,7 +152,7 @@ Result<StageStats> stage(const StageJob& job) {
         cat("stage: the stager reported ", said->files, " files, ", said->directories, " folders, ",
             said->links, " links, but there are ", seen.files, ", ", seen.directories, ", ",
             seen.links));
-  said->digest = TRY_IN("stage", freeze(job.tree, me));
+  said->stamp = TRY_IN("stage", take(job.tree, me));
   attempt.keep();
   return said;
 }

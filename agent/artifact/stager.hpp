@@ -30,7 +30,7 @@ struct StageLimits {
 
 struct StageStats {
   uint64_t files = 0, directories = 0, links = 0, bytes = 0, masked = 0;
-  std::string digest = {}; // stage() only: of the last top folder, as by os::Disk::tree_digest
+  std::string stamp = {}; // stage() only: of the last top folder, by os::Disk::take_tree
 };
 
 // The work of the stager process: reads the age file from `artifact_fd` (at offset 0), writes

@@ -234,9 +234,12 @@ public:
 
   Result<void> remove_tree(const std::string& path) override { return remove_whole_tree(path); }
 
+  Result<std::string> take_tree(const std::string& dir, Owner owner) override {
+    return stamp_of_tree(dir, &owner);
+  }
   Result<std::string> copy_tree(
-      const std::string& from, const std::string& to, Owner owner) override {
-    return copy_whole_tree(from, to, owner);
+      const std::string& from, const std::string& to, Owner owner, const TreeCopy& how) override {
+    return copy_whole_tree(from, to, owner, how);
   }
 
   Result<std::string> freeze_tree(const std::string& dir, Owner owner) override {

@@ -44,6 +44,14 @@ struct TreeSize {
   uint64_t entries = 0;
 };
 
+// How a tree is copied.
+struct TreeCopy {
+  // A frozen tree: what is the same there, with its owner and mode, is not copied but gets one more
+  // name, if it is on the same file system.
+  std::string like = {};
+  std::vector<std::string> published = {}; // folders that are readable for everybody, relative
+};
+
 struct Found {
   bool directory = false;
   Owner owner;
@@ -84,15 +92,18 @@ public:
   virtual Result<void> remove(const std::string& path) = 0; // file or link; gone already is fine
   virtual Result<void> remove_tree(
       const std::string& path) = 0; // never follows links; gone already is fine
+  // Makes all of it `owner`'s; modes stay. Returns its stamp, which is another one after any change
+  // of a name, mode, owner, content or link.
+  virtual Result<std::string> take_tree(const std::string& dir, Owner owner) = 0;
   // Regular files, directories and symlinks only; everything owned by `owner`, directories 0750,
-  // files 0640 or 0750 when executable; synced. `to` must not exist, or be an empty directory.
-  // Anything else in `from`: denied. Returns the digest of what it read and wrote: that of
-  // freeze_tree(from) when nobody changed anything since.
+  // files 0640 or 0750 when executable, and o+rX in what is published; synced. `to` must not exist,
+  // or be an empty directory. Anything else in `from`: denied. Returns the stamp of what it read:
+  // that of take_tree(from) when nobody changed anything since.
   virtual Result<std::string> copy_tree(
-      const std::string& from, const std::string& to, Owner owner) = 0;
+      const std::string& from, const std::string& to, Owner owner, const TreeCopy& how = {}) = 0;
   // After a build by the site's user: walks by descriptor, gives all to `owner`, takes write from
-  // group and others, refuses hard links and special files, strips setuid; syncs. Returns a digest
-  // over names, modes and contents (the release's manifest).
+  // group and others, refuses special files, and hard links to what is not frozen yet, strips
+  // setuid; syncs. Returns a digest over names, modes and contents (the release's manifest).
   virtual Result<std::string> freeze_tree(const std::string& dir, Owner owner) = 0;
   // Readable for everybody (o+rX), below and including `dir`, without following links: what NGINX
   // serves on its own.

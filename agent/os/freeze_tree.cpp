@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <memory>
@@ -34,27 +34,29 @@ public:
     TRY(check_owner(st, at.path));
     TRY(freeze(at.fd, st, 0700, at.path));
     m_digest.directory(st.st_mode, relative);
-    for (const std::string& name : TRY(names_in(at)))
-      TRY(entry(at, name, relative.empty() ? name : cat(relative, "/", name)));
+    for (const Entry& there : TRY(entries_in(at)))
+      TRY(entry(at, there, relative));
     return {};
   }
 
 private:
-  Result<void> entry(const At& at, const std::string& name, const std::string& relative) {
-    const struct stat st = TRY(stat_at(at, name));
-    TRY(check_owner(st, at.below(name)));
-    if (S_ISDIR(st.st_mode)) {
+  Result<void> entry(const At& at, const Entry& entry, const std::string& relative) {
+    const auto& [name, kind] = entry;
+    const std::string path = relative.empty() ? name : cat(relative, "/", name);
+    if (S_ISDIR(kind)) {
       const Fd fd = TRY(enter(at, name));
-      return directory(At{fd.get(), at.below(name), at.depth + 1}, relative);
+      return directory(At{fd.get(), at.below(name), at.depth + 1}, path);
     }
-    if (S_ISLNK(st.st_mode))
-      return link(at, name, relative);
-    if (S_ISREG(st.st_mode))
-      return file(at, name, relative, st);
-    return fail_kind(at, name, st.st_mode);
+    if (S_ISLNK(kind))
+      return link(at, name, path);
+    if (S_ISREG(kind))
+      return file(at, name, path);
+    return fail_kind(at, name, kind);
   }
 
   Result<void> link(const At& at, const std::string& name, const std::string& relative) {
+    if (m_belongs_to)
+      TRY(check_owner(TRY(stat_at(at, name)), at.below(name)));
     if (m_owner != nullptr && ::geteuid() == 0 &&
         ::fchownat(at.fd, name.c_str(), m_owner->uid, m_owner->gid, AT_SYMLINK_NOFOLLOW) != 0)
       return fail_io("change owner of", at.below(name), errno);
@@ -62,28 +64,33 @@ private:
     return {};
   }
 
-  Result<void> file(
-      const At& at, const std::string& name, const std::string& relative, const struct stat& seen) {
-    OpenFile in = TRY(open_file(at, name, seen));
+  Result<void> file(const At& at, const std::string& name, const std::string& relative) {
+    OpenFile in = TRY(open_file(at, name));
+    TRY(check_owner(in.st, at.below(name)));
     // Before it gets another owner: its other name may be somebody else's file, /etc/shadow for
-    // one.
-    if (m_owner != nullptr && in.st.st_nlink > 1)
+    // one. What is frozen already stays as it is: an earlier release has it as well.
+    if (m_owner != nullptr && in.st.st_nlink > 1 && !is_frozen(in.st, frozen(in.st, 0400)))
       return fail(Code::denied,
           cat(at.below(name), ": it has ", in.st.st_nlink, " names; hard links are not allowed"));
     TRY(freeze(in.fd.get(), in.st, 0400, at.below(name)));
     if (m_owner != nullptr)
       TRY(check_no_writer(in.fd.get(), at.below(name)));
     m_digest.file(in.st.st_mode, relative, static_cast<uint64_t>(in.st.st_size));
-    for (uint64_t left = static_cast<uint64_t>(in.st.st_size);;) {
-      const ssize_t n = read_fully(in.fd.get(), m_buffer.get(), k_frozen_piece);
+    // One byte more than there should be, so that a small file takes one call.
+    for (uint64_t left = static_cast<uint64_t>(in.st.st_size), read = 0;;) {
+      const size_t most = static_cast<size_t>(std::min<uint64_t>(left + 1, k_frozen_piece));
+      const ssize_t n = ::pread(in.fd.get(), m_buffer.get(), most, static_cast<off_t>(read));
+      if (n < 0 && errno == EINTR)
+        continue;
       if (n < 0)
         return fail_io("read", at.below(name), errno);
       if (static_cast<uint64_t>(n) > left || (n == 0 && left > 0))
         return fail(Code::corrupt, cat("read ", at.below(name), ": it changed while it was read"));
-      if (n == 0)
-        return {};
       m_digest.bytes(m_buffer.get(), static_cast<size_t>(n));
       left -= static_cast<uint64_t>(n);
+      read += static_cast<uint64_t>(n);
+      if (left == 0 && static_cast<size_t>(n) < most)
+        return {};
     }
   }
 
@@ -107,13 +114,19 @@ private:
 
   // Nothing for others to write, no setuid; the group reads what the owner reads, because the
   // site's user is in the group only.
+  static mode_t frozen(const struct stat& st, mode_t at_least) {
+    return (st.st_mode & 0755) | at_least | ((st.st_mode & 0500) >> 3);
+  }
+  bool is_frozen(const struct stat& st, mode_t mode) const {
+    return (st.st_mode & 07777) == mode &&
+        (::geteuid() != 0 || (st.st_uid == m_owner->uid && st.st_gid == m_owner->gid));
+  }
+
   Result<void> freeze(int fd, struct stat& st, mode_t at_least, const std::string& path) {
     if (m_owner == nullptr)
       return {};
-    const mode_t old = st.st_mode & 07777;
-    const mode_t mode = (old & 0755) | at_least | ((old & 0500) >> 3);
-    if (mode != old ||
-        (::geteuid() == 0 && (st.st_uid != m_owner->uid || st.st_gid != m_owner->gid)))
+    const mode_t mode = frozen(st, at_least);
+    if (!is_frozen(st, mode))
       TRY(set_owner_and_mode(fd, *m_owner, mode, path));
     st.st_mode = (st.st_mode & S_IFMT) | mode;
     return {};

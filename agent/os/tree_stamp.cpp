@@ -1,47 +1,54 @@
-#include "os/disk_tree.hpp"
+#include "os/tree_stamp.hpp"
 
+#include "base/text.hpp"
+#include "os/disk_tree.hpp"
 #include "os/files.hpp"
-#include "os/tree_digest.hpp"
 #include "os/tree_walk.hpp"
 
-#include <sys/stat.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 namespace chillbox::os {
 namespace {
 
-void add(TreeDigest& digest, const struct stat& st, const std::string& name) {
-  struct {
-    uint64_t device, inode, mode, uid, size, seconds, nanoseconds;
-  } const stamp{st.st_dev, st.st_ino, st.st_mode, st.st_uid, static_cast<uint64_t>(st.st_size),
-      static_cast<uint64_t>(st.st_ctim.tv_sec), static_cast<uint64_t>(st.st_ctim.tv_nsec)};
-  digest.bytes(&stamp, sizeof stamp);
-  digest.bytes(name.c_str(), name.size() + 1);
+// By the descriptor itself if there is no name.
+Result<void> take(const At& at, const std::string& name, const Owner* owner) {
+  if (owner != nullptr && ::geteuid() == 0 &&
+      ::fchownat(at.fd, name.c_str(), owner->uid, owner->gid,
+          AT_SYMLINK_NOFOLLOW | (name.empty() ? AT_EMPTY_PATH : 0)) != 0)
+    return fail_io("change owner of", name.empty() ? at.path : at.below(name), errno);
+  return {};
 }
 
-Result<void> directory(TreeDigest& digest, const At& at) {
-  for (const std::string& name : TRY(names_in(at))) {
-    const struct stat st = TRY(stat_at(at, name));
-    add(digest, st, name);
-    if (S_ISDIR(st.st_mode)) {
+Result<void> stamp_below(
+    const At& at, const std::string& relative, const Owner* owner, TreeStamp& stamp) {
+  struct stat self{};
+  TRY(take(at, "", owner));
+  if (::fstat(at.fd, &self) != 0)
+    return fail_io("look at", at.path, errno);
+  stamp.add(relative, self);
+  for (const auto& [name, kind] : TRY(entries_in(at))) {
+    const std::string path = relative.empty() ? name : cat(relative, "/", name);
+    if (S_ISDIR(kind)) {
       const Fd fd = TRY(enter(at, name));
-      TRY(directory(digest, At{fd.get(), at.below(name), at.depth + 1}));
-      digest.bytes("", 1); // the end of a directory
+      TRY(stamp_below(At{fd.get(), at.below(name), at.depth + 1}, path, owner, stamp));
+      continue;
     }
+    TRY(take(at, name, owner));
+    stamp.add(path, TRY(stat_at(at, name)));
   }
   return {};
 }
 
 } // namespace
 
-Result<std::string> stamp_of_tree(const std::string& dir) {
+Result<std::string> stamp_of_tree(const std::string& dir, const Owner* take_for) {
   const Fd fd = TRY(open_directory(dir));
-  struct stat st{};
-  if (::fstat(fd.get(), &st) != 0)
-    return fail_io("look at", dir, errno);
-  TreeDigest digest;
-  add(digest, st, "");
-  TRY(directory(digest, At{fd.get(), dir}));
-  return digest.done();
+  TreeStamp stamp;
+  TRY(stamp_below(At{fd.get(), dir}, "", take_for, stamp));
+  return stamp.done();
 }
 
 } // namespace chillbox::os

@@ -17,26 +17,36 @@ std::string At::below(std::string_view name) const {
   return cat(path, "/", printable(name, 255));
 }
 
-Result<std::vector<std::string>> names_in(const At& at) {
+Result<std::vector<Entry>> entries_in(const At& at) {
   // Opened again, because duplicates of one descriptor share their position in the directory.
   Fd fd(::openat(at.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   DIR* stream = fd ? ::fdopendir(fd.get()) : nullptr;
   if (stream == nullptr)
     return fail_io("list", at.path, errno);
   fd.release(); // the stream's now
-  std::vector<std::string> names;
+  std::vector<Entry> entries;
   errno = 0;
   while (const dirent* entry = ::readdir(stream)) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..")
-      names.emplace_back(name);
+      entries.push_back({std::string(name), DTTOIF(entry->d_type)});
     errno = 0;
   }
   const int err = errno;
   ::closedir(stream);
   if (err != 0)
     return fail_io("list", at.path, err);
-  std::sort(names.begin(), names.end());
+  std::ranges::sort(entries, {}, &Entry::name);
+  for (Entry& entry : entries)
+    if (entry.kind == DTTOIF(DT_UNKNOWN)) // some file systems do not have it there
+      entry.kind = TRY(stat_at(at, entry.name)).st_mode & S_IFMT;
+  return entries;
+}
+
+Result<std::vector<std::string>> names_in(const At& at) {
+  std::vector<std::string> names;
+  for (Entry& entry : TRY(entries_in(at)))
+    names.push_back(std::move(entry.name));
   return names;
 }
 
@@ -61,13 +71,20 @@ Result<Fd> enter(const At& at, const std::string& name) {
   return fd;
 }
 
-Result<OpenFile> open_file(const At& at, const std::string& name, const struct stat& seen) {
+Result<OpenFile> open_file(const At& at, const std::string& name) {
   // Not blocking, in case it became a fifo meanwhile.
   OpenFile file{
       Fd(::openat(at.fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)), {}};
   if (!file.fd || ::fstat(file.fd.get(), &file.st) != 0)
     return fail_io("open", at.below(name), errno);
-  if (!S_ISREG(file.st.st_mode) || file.st.st_ino != seen.st_ino || file.st.st_dev != seen.st_dev)
+  if (!S_ISREG(file.st.st_mode))
+    return fail(Code::denied, cat("open ", at.below(name), ": it was exchanged while it was read"));
+  return file;
+}
+
+Result<OpenFile> open_file(const At& at, const std::string& name, const struct stat& seen) {
+  OpenFile file = TRY(open_file(at, name));
+  if (file.st.st_ino != seen.st_ino || file.st.st_dev != seen.st_dev)
     return fail(Code::denied, cat("open ", at.below(name), ": it was exchanged while it was read"));
   return file;
 }

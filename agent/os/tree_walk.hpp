@@ -31,12 +31,20 @@ struct OpenFile {
   struct stat st;
 };
 
+struct Entry {
+  std::string name;
+  mode_t kind; // S_IFREG and the like, as the directory has it
+};
+
 Result<std::vector<std::string>> names_in(const At& at); // sorted by bytes
+Result<std::vector<Entry>> entries_in(const At& at);     // by their names
 Result<struct stat> stat_at(const At& at, const std::string& name);
 Result<Fd> enter(const At& at, const std::string& name);
 // The regular file that `seen` described: between the two calls it could have become something
 // else.
 Result<OpenFile> open_file(const At& at, const std::string& name, const struct stat& seen);
+// The regular file of this name.
+Result<OpenFile> open_file(const At& at, const std::string& name);
 Result<std::string> link_target(const At& at, const std::string& name);
 std::unexpected<Error> fail_kind(const At& at, const std::string& name, mode_t mode);
 

@@ -278,7 +278,8 @@ Result<void> unpack(JobContext& r) {
       .own_user = r.host.as_root,
       .cancelled = [&r] { return r.control.cancelled(); }};
   const auto stats = TRY(artifact::stage(job));
-  r.staged_digest = stats.digest;
+  r.staged_stamp = stats.stamp;
+  r.staged_size = {stats.bytes, stats.files + stats.directories + stats.links};
   r.info(cat(stats.files, " files, ", human_size(stats.bytes)));
   r.file_key = SecretBytes();
 

@@ -210,10 +210,16 @@ Result<void> build_all(JobContext& r) {
   return r.host.disk.make_dir(top_of(r), k_traverse, root_and(r.release.user));
 }
 
-Result<void> publish_dir(JobContext& r, const std::string& dir) {
+Result<void> check_published(JobContext& r, const std::string& dir) {
   if (auto problem = published_problem(r.host, dir))
     return fail(Code::denied, std::move(*problem));
-  return r.host.disk.make_world_readable(dir);
+  return {};
+}
+
+// What is below it was installed for everybody to read.
+Result<void> publish_dir(JobContext& r, const std::string& dir) {
+  TRY(check_published(r, dir));
+  return r.host.disk.make_dir(dir, 0755, root_and(r.release.user));
 }
 
 Result<void> publish(JobContext& r) {
@@ -235,7 +241,8 @@ Result<void> publish(JobContext& r) {
       (void)TRY(disk.freeze_tree(built, root_and(r.release.user)));
     for (const auto& name : p.kind.built) {
       TRY(disk.make_dir(built, k_traverse, root_and(r.release.user)));
-      TRY(publish_dir(r, built + "/" + name));
+      TRY(check_published(r, built + "/" + name));
+      TRY(disk.make_world_readable(built + "/" + name));
     }
   }
   const std::string immutable = r.release_dir() + "/immutable";

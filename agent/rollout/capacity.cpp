@@ -40,12 +40,9 @@ uint64_t Capacity::entries_needed(uint32_t reserve_percent) const {
   return entries * 2 + space.total_inodes / 100 * reserve_percent;
 }
 
-Capacity capacity_of(JobContext& r, const std::string& tree) {
-  Capacity capacity;
-  if (const auto size = r.host.disk.measure(tree)) {
-    capacity.bytes = size->bytes;
-    capacity.entries = size->entries;
-  }
+Capacity capacity_of(JobContext& r, const os::TreeSize& size) {
+  Capacity capacity{
+      .bytes = size.bytes, .entries = size.entries, .space = {}, .memory_available = {}};
   if (const auto space = r.host.disk.space(r.host.paths.sites()))
     capacity.space = *space;
   capacity.reserve = capacity.space.total_bytes / 100 * r.host.config.reserve_percent;

@@ -21,8 +21,8 @@ struct Capacity {
   uint64_t bytes_needed() const { return bytes * 2 + reserve; }
   uint64_t entries_needed(uint32_t reserve_percent) const;
 };
-// What the release in this tree needs while the live one stays.
-Capacity capacity_of(JobContext& r, const std::string& tree);
+// What a release of this size needs while the live one stays.
+Capacity capacity_of(JobContext& r, const os::TreeSize& size);
 std::vector<std::string> capacity_problems(
     const Capacity& capacity, const os::Paths& paths, uint32_t reserve_percent);
 

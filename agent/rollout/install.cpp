@@ -70,13 +70,16 @@ Result<os::User> site_user(HostContext& host, const SiteName& site) {
 
 Result<void> put_tree(JobContext& r) {
   TRY(mount_release(r));
+  const bool shares = r.old && r.old->id != r.release.row.id && !r.release.site.confidential;
+  const os::TreeCopy how{
+      .like = shares ? cat(r.host.paths.releases(r.job.site), "/", r.old->id) : "",
+      .published = published_paths(r.release.services)};
   const auto copied = TRY(r.host.disk.copy_tree(
-      cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.release.user)));
-  if (copied != r.staged_digest)
+      cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.release.user), how));
+  if (copied != r.staged_stamp)
     return fail(Code::corrupt,
         cat("what was installed is not what was signed: ", r.stage_dir(),
-            " changed after it was checked; its digest was ", r.staged_digest, ", now ", copied,
-            ": something on this host writes there as root"));
+            " changed after it was checked: something on this host writes there as root"));
   TRY(r.host.disk.make_dir(r.release_dir(), k_traverse, root_and(r.release.user)));
   TRY(r.host.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.release.user)));
   (void)undo_stage(r); // the end of the job tries it again

@@ -40,7 +40,8 @@ struct JobContext {
   LoadedRelease release{store::Release{{}, job.site}}; // the one it makes or goes to
   Fd artifact;
   SecretBytes file_key;
-  std::string staged_digest; // of what was unpacked and walked: what is installed must have it
+  std::string staged_stamp; // of what was unpacked and walked: what is installed must be that
+  os::TreeSize staged_size;
   LayerDigests layers;
   std::optional<artifact::Verified> verified;
   std::string old_secrets; // set that was current before this job exchanged it

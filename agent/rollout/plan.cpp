@@ -189,8 +189,8 @@ Result<control::Plan> plan_artifact(HostContext& host, int fd, const std::string
   const auto why = snapshot_hindrance(r);
   if (why && snapshot_required(r))
     problems.push_back(*why);
-  finish(
-      plan, capacity_of(r, tree), host, r.release.site, r.release.row.nginx, std::move(problems));
+  finish(plan, capacity_of(r, r.staged_size), host, r.release.site, r.release.row.nginx,
+      std::move(problems));
   if (!plan.change && r.old && !same_site_file(host, old, tree)) {
     plan.other = {cat(site_file(old), ": what the host does not use")};
     plan.change = true;
@@ -221,7 +221,7 @@ Result<control::Plan> plan_site(HostContext& host, const SiteName& site) {
     plan.drift.emplace_back("the site is stopped: `chillboxctl start` brings it back");
   r.release.row.slot = other_slot(r.old->slot);
   plan.downtime = downtime_part(r);
-  auto capacity = capacity_of(r, r.release_dir());
+  auto capacity = capacity_of(r, host.disk.measure(r.release_dir()).value_or(os::TreeSize{}));
   capacity.bytes = capacity.entries = 0; // it is installed
   auto problems = capacity_problems(capacity, host.paths, host.config.reserve_percent);
   for (const auto& file : missing_secrets(host, r.release.site))

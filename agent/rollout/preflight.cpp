@@ -94,14 +94,12 @@ void check_handler(
 
 // Links of the artifact stay in it; those of what NGINX serves must stay in that.
 void check_published(JobContext& r, Problems& problems) {
-  std::vector<std::string> dirs{staged(r) + "/immutable", staged(r) + "/nginx/root"};
-  for (const auto& p : r.release.services)
-    for (const auto& name : published_folders(p))
-      dirs.push_back(cat(staged(r), "/", p.service.name.str(), name == "." ? "" : "/" + name));
-  for (const auto& dir : dirs)
+  for (const auto& path : published_paths(r.release.services)) {
+    const std::string dir = cat(staged(r), "/", path);
     if (r.host.disk.exists(dir))
       if (auto problem = published_problem(r.host, dir))
         problems.push_back(std::move(*problem));
+  }
 }
 
 // As what runs will find its variables, except that nothing has a port or a slot yet.
@@ -181,7 +179,7 @@ void check_ports(JobContext& r, Problems& problems) {
 // of the site's turn and changes nothing: there it counts as if it were gone.
 Problems room_for(JobContext& r) {
   const auto look = [&r](const Pruned& gone) {
-    Capacity capacity = capacity_of(r, staged(r));
+    Capacity capacity = capacity_of(r, r.staged_size);
     capacity.space.free_bytes += gone.bytes;
     capacity.space.free_inodes += gone.entries;
     return capacity_problems(capacity, r.host.paths, r.host.config.reserve_percent);

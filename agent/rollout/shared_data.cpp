@@ -19,6 +19,14 @@ std::vector<std::string> published_folders(const PlannedService& p) {
   return folders;
 }
 
+std::vector<std::string> published_paths(const std::vector<PlannedService>& services) {
+  std::vector<std::string> paths{"immutable", "nginx/root"};
+  for (const auto& p : services)
+    for (const auto& name : published_folders(p))
+      paths.push_back(cat(p.service.name.str(), name == "." ? "" : "/" + name));
+  return paths;
+}
+
 bool shares_data(const config::Site& site, const std::string& folder) {
   return std::ranges::any_of(site.services, [&](const config::Service& service) {
     return (folder.empty() || service.folder() == folder) &&

@@ -10,6 +10,8 @@ namespace chillbox::rollout {
 std::optional<std::string> data_folder(const std::string& folder);
 // Folders of the service's own in the release that NGINX serves: its kind's, and those of `paths`.
 std::vector<std::string> published_folders(const PlannedService& p);
+// All of a release that NGINX serves on its own, relative to the release.
+std::vector<std::string> published_paths(const std::vector<PlannedService>& services);
 bool shares_data(const config::Site& site);
 // Whether something in this data folder, which a worker may have in common with a service, is.
 bool shares_data(const config::Site& site, const std::string& folder);

@@ -99,9 +99,9 @@ std::string known_path(int dir, const char* path) {
 } // namespace
 
 std::string_view name(Call::Kind kind) {
-  constexpr std::array<std::string_view, 15> k_names{"create", "write", "truncate", "sync",
+  constexpr std::array<std::string_view, 16> k_names{"create", "write", "truncate", "sync",
       "sync-all", "rename", "exchange", "mkdir", "symlink", "unlink", "rmdir", "chmod", "chown",
-      "mount", "spawn"};
+      "mount", "spawn", "link"};
   return k_names[static_cast<size_t>(kind)];
 }
 
@@ -209,6 +209,11 @@ int symlinkat(const char* text, int dir, const char* path) noexcept {
   REAL(symlinkat);
   return through(
       {Kind::symlink, known_path(dir, path), text}, [&] { return real(text, dir, path); });
+}
+int linkat(int from_dir, const char* from, int to_dir, const char* to, int flags) noexcept {
+  REAL(linkat);
+  return through({Kind::link, known_path(from_dir, from), known_path(to_dir, to)},
+      [&] { return real(from_dir, from, to_dir, to, flags); });
 }
 int unlink(const char* path) noexcept {
   REAL(unlink);

@@ -29,11 +29,12 @@ struct Call {
     chmod,
     chown,
     mount,
-    spawn
+    spawn,
+    link
   };
   Kind kind;
   std::string path;            // absolute, as the kernel names it
-  std::string other = {};      // rename, exchange: the new path; symlink: its text
+  std::string other = {};      // rename, exchange, link: the new path; symlink: its text
   std::string_view bytes = {}; // write: what was written
   int64_t number = 0;          // write: offset; truncate: size; create, mkdir, chmod: mode
 };

@@ -17,6 +17,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <map>
+#include <utility>
 
 using namespace chillbox;
 using namespace chillbox::os;
@@ -65,9 +67,9 @@ void make_socket(const std::string& path) {
 TEST_CASE("a tree is copied with its links as they are, and with the modes of a release") {
   const TempDir dir;
   make_release(dir / "from");
-  const auto digest = real_disk().copy_tree(dir / "from", dir / "to", k_tree_owner);
-  REQUIRE(digest);
-  CHECK(*digest == real_disk().tree_digest(dir / "from").value()); // of what it read
+  const auto stamp = real_disk().take_tree(dir / "from", k_tree_owner);
+  REQUIRE(stamp);
+  CHECK(real_disk().copy_tree(dir / "from", dir / "to", k_tree_owner).value() == *stamp);
   CHECK(slurp(dir / "to/app/text") == "hello");
   CHECK(mode_of(dir / "to") == 0750);
   CHECK(mode_of(dir / "to/app") == 0750);
@@ -75,6 +77,121 @@ TEST_CASE("a tree is copied with its links as they are, and with the modes of a 
   CHECK(mode_of(dir / "to/app/text") == 0640);
   CHECK(real_disk().read_link(dir / "to/app/outside").value() == "/etc/passwd");
   CHECK(names(dir.path()) == std::vector<std::string>{"from", "to"});
+}
+
+TEST_CASE("the stamp of a copy is another one after any change of what was taken") {
+  const TempDir dir;
+  make_release(dir / "t");
+  std::string stamp = real_disk().take_tree(dir / "t", k_tree_owner).value();
+  int copies = 0;
+  const auto changed = [&] {
+    const auto now =
+        real_disk().copy_tree(dir / "t", dir / ("to" + std::to_string(copies++)), k_tree_owner);
+    return std::exchange(stamp, now.value()) != stamp;
+  };
+  CHECK_FALSE(changed());
+  spit(dir / "t/app/text", "hellO", 0600); // of the same size
+  CHECK(changed());
+  ::chmod((dir / "t/app/text").c_str(), 0640);
+  CHECK(changed());
+  std::filesystem::rename(dir / "t/app/text", dir / "t/app/texs");
+  CHECK(changed());
+  ::unlink((dir / "t/app/inside").c_str());
+  CHECK(changed());
+  make_link("run", dir / "t/app/inside");
+  CHECK(changed());
+  spit(dir / "t/app/one more", "");
+  CHECK(changed());
+  make_dir(dir / "t/empty");
+  CHECK(changed());
+  CHECK_FALSE(changed());
+}
+
+namespace {
+
+ino_t inode_of(const std::string& path) {
+  struct stat st{};
+  REQUIRE(::lstat(path.c_str(), &st) == 0);
+  return st.st_ino;
+}
+
+} // namespace
+
+TEST_CASE("a copy shares with a frozen tree what is the same there, and copies what differs") {
+  const TempDir dir;
+  make_release(dir / "from");
+  for (const char* name : {"longer", "other", "run2", "moved"})
+    spit(dir / (std::string("from/app/") + name), "the same", 0644);
+  spit(dir / "from/app/large", std::string(300'000, 'x'), 0644);
+  REQUIRE(real_disk().copy_tree(dir / "from", dir / "old", k_tree_owner));
+  const std::string old = real_disk().freeze_tree(dir / "old", k_tree_owner).value();
+  spit(dir / "from/app/longer", "the same, and more", 0644);
+  spit(dir / "from/app/other", "the samE", 0644);
+  ::chmod((dir / "from/app/run2").c_str(), 0755);
+  std::filesystem::rename(dir / "from/app/moved", dir / "from/moved");
+  REQUIRE(real_disk().copy_tree(dir / "from", dir / "new", k_tree_owner, {.like = dir / "old"}));
+  const auto shared = [&](const std::string& name) {
+    return inode_of(dir / ("new/" + name)) == inode_of(dir / ("old/" + name));
+  };
+  CHECK(shared("app/run"));
+  CHECK(shared("app/text"));
+  CHECK(shared("app/large"));
+  for (const char* name : {"app/longer", "app/other", "app/run2"})
+    CHECK_FALSE(shared(name));
+  CHECK(slurp(dir / "new/app/longer") == "the same, and more");
+  CHECK(slurp(dir / "new/app/other") == "the samE");
+  CHECK(mode_of(dir / "new/app/run2") == 0750);
+  CHECK(slurp(dir / "new/moved") == "the same");
+  // Both are frozen as before, and each goes without the other.
+  REQUIRE(real_disk().copy_tree(dir / "from", dir / "alone", k_tree_owner));
+  CHECK(real_disk().freeze_tree(dir / "new", k_tree_owner).value() ==
+      real_disk().freeze_tree(dir / "alone", k_tree_owner).value());
+  CHECK(real_disk().tree_digest(dir / "old").value() == old);
+  CHECK(real_disk().measure(dir / "old").value().bytes < 300'000);
+  REQUIRE(real_disk().remove_tree(dir / "old"));
+  CHECK(slurp(dir / "new/app/large") == std::string(300'000, 'x'));
+  CHECK(real_disk().measure(dir / "new").value().bytes > 300'000);
+}
+
+TEST_CASE("a copy shares nothing that is another's, for others to read, or in another file system") {
+  const TempDir dir;
+  make_release(dir / "from");
+  REQUIRE(real_disk().copy_tree(dir / "from", dir / "old", k_tree_owner));
+  ::chmod((dir / "old/app/run").c_str(), 0755);
+  if (is_root())
+    REQUIRE(::chown((dir / "old/app/text").c_str(), k_tree_stranger, k_tree_owner.gid) == 0);
+  REQUIRE(real_disk().copy_tree(dir / "from", dir / "new", k_tree_owner, {.like = dir / "old"}));
+  CHECK(inode_of(dir / "new/app/run") != inode_of(dir / "old/app/run"));
+  CHECK(mode_of(dir / "new/app/run") == 0750);
+  if (is_root())
+    CHECK(owner_of(dir / "new/app/text") == k_tree_owner.uid);
+  REQUIRE(real_disk().copy_tree(dir / "from", dir / "first", k_tree_owner, {.like = dir / "none"}));
+  CHECK(slurp(dir / "first/app/text") == "hello");
+  if (!as_root())
+    return;
+  CHECK(in_child([&](Report& r) {
+    make_dir(dir / "memory");
+    private_tmpfs(dir / "memory", "size=128k");
+    r.expect_ok(real_disk().copy_tree(
+                    dir / "from", dir / "memory/new", k_tree_owner, {.like = dir / "first"}),
+        "copy");
+    r.expect(slurp(dir / "memory/new/app/text") == "hello", "the same bytes");
+  }) == "");
+}
+
+TEST_CASE("what is published is copied for everybody to read, and nothing else") {
+  const TempDir dir;
+  make_release(dir / "from");
+  make_dir(dir / "from/app/below");
+  spit(dir / "from/app/below/page", "x", 0600);
+  spit(dir / "from/appendix", "x", 0600);
+  REQUIRE(real_disk().copy_tree(dir / "from", dir / "to", k_tree_owner, {.published = {"app"}}));
+  for (const auto& [path, mode] : std::map<std::string, mode_t>{{"to", 0750}, {"to/appendix", 0640},
+           {"to/app", 0755}, {"to/app/run", 0755}, {"to/app/text", 0644}, {"to/app/below", 0755},
+           {"to/app/below/page", 0644}})
+    CHECK(mode_of(dir / path) == mode);
+  REQUIRE(real_disk().make_world_readable(dir / "to/app"));
+  CHECK(mode_of(dir / "to/app/text") == 0644);
 }
 
 TEST_CASE("a large file comes through the copy unchanged, between file systems too") {

@@ -141,12 +141,16 @@ public:
     TRY(change("remove_tree", path));
     return real().remove_tree(path);
   }
-  Result<std::string> copy_tree(
-      const std::string& from, const std::string& to, os::Owner owner) override {
+  Result<std::string> take_tree(const std::string& dir, os::Owner owner) override {
+    TRY(change("take_tree", dir));
+    return real().take_tree(dir, owner);
+  }
+  Result<std::string> copy_tree(const std::string& from, const std::string& to, os::Owner owner,
+      const os::TreeCopy& how) override {
     TRY(change("copy_tree", to));
     if (before_copy)
       before_copy(from);
-    return real().copy_tree(from, to, owner);
+    return real().copy_tree(from, to, owner, how);
   }
   Result<std::string> freeze_tree(const std::string& dir, os::Owner owner) override {
     TRY(change("freeze_tree", dir));

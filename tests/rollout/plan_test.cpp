@@ -140,7 +140,8 @@ TEST_CASE("[fault-992] a plan that has no room prunes nothing, and counts what a
   const auto keeps = [](const std::string& version, int n) {
     return Order{.version = version,
         .members = cat("\"keep_releases\":", n, ","),
-        .files = {{"app/app.py", version}, {"app/data", std::string(1'000'000, 'x')}}};
+        .files = {{"app/app.py", version},
+            {"app/data", std::string(1'000'000, version[2])}}}; // nothing that two releases share
   };
   for (const char* version : {"1.1.0", "1.2.0", "1.3.0"})
     REQUIRE(host.deploy(keeps(version, 4)).state == JobState::done);

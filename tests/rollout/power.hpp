@@ -177,6 +177,10 @@ public:
       add({Change::Kind::bytes, found ? *found : add_entry(call.path, {}), std::string(call.bytes),
           call.number, 0, {}});
       break;
+    case Call::Kind::link:
+      add({Change::Kind::name, directory_of(call.other), base(call.other),
+          static_cast<int64_t>(found.value()), 0, {}});
+      break;
     case Call::Kind::truncate:
       add({Change::Kind::size, found.value(), {}, call.number, 0, {}});
       break;

@@ -79,6 +79,27 @@ TEST_CASE("what changes between the walk and the install is corrupt: nothing of 
   }
 }
 
+TEST_CASE("what is the same as in the live release is on the disk once, and each release keeps its digest") {
+  LiveHost host;
+  const std::string top = host.paths.releases(site()) + "/";
+  const auto is_whole = [&](const std::string& id) {
+    return must(host.disk.tree_digest(top + id)) ==
+        must(host.store().release(site(), id)).value().digest;
+  };
+  REQUIRE(host.deploy(Order{.version = "1.1.0"}).state == JobState::done);
+  CHECK(fs::equivalent(top + "1.0.0-1/app/app.py", top + "1.1.0-2/app/app.py"));
+  CHECK_FALSE(fs::equivalent(top + "1.0.0-1/blog.site.json", top + "1.1.0-2/blog.site.json"));
+  REQUIRE(host.deploy(Order{.version = "1.2.0", .files = {{"app/app.py", "another"}}}).state ==
+      JobState::done);
+  CHECK_FALSE(fs::equivalent(top + "1.1.0-2/app/app.py", top + "1.2.0-3/app/app.py"));
+  for (const char* id : {"1.0.0-1", "1.1.0-2", "1.2.0-3"})
+    CHECK(is_whole(id));
+  const auto in_memory = host.deploy(Order{
+      .version = "1.3.0", .members = R"("store":"tmpfs",)", .files = {{"app/app.py", "another"}}});
+  CHECK(in_memory.state == JobState::done);
+  CHECK_FALSE(fs::equivalent(top + "1.2.0-3/app/app.py", top + "1.3.0-4/app/app.py"));
+}
+
 TEST_CASE("a release in memory that is made again has the digest of its walk, too [attack-A1]") {
   Host host;
   host.unlock();
