@@ -15,6 +15,7 @@ constexpr std::array k_verbs{
     PacketVerb::job_get,
     PacketVerb::job_events,
     PacketVerb::health,
+    PacketVerb::bundle,
     PacketVerb::answer,
     PacketVerb::unlock,
     PacketVerb::file_key,
@@ -57,6 +58,28 @@ template <class T> bool get(ByteView& in, T& value) {
   return true;
 }
 
+constexpr size_t k_head = 12;      // of a packet, bytes
+constexpr size_t k_field_head = 4; // of a field
+
+Bytes make(PacketVerb verb, uint64_t sequence, std::span<const std::string_view> fields) {
+  size_t size = k_head;
+  for (auto field : fields)
+    size += k_field_head + field.size();
+  if (size > k_max_packet)
+    return {};
+  Bytes out;
+  out.reserve(size); // exactly once: what it holds may be a passphrase, and a buffer that grew
+                     // would leave copies behind
+  put(out, static_cast<uint16_t>(verb));
+  put(out, static_cast<uint16_t>(fields.size()));
+  put(out, sequence);
+  for (auto field : fields) {
+    put(out, static_cast<uint32_t>(field.size()));
+    out.insert(out.end(), field.begin(), field.end());
+  }
+  return out;
+}
+
 } // namespace
 
 Result<PacketView> parse_packet(ByteView bytes) {
@@ -71,8 +94,9 @@ Result<PacketView> parse_packet(ByteView bytes) {
   packet.verb = static_cast<PacketVerb>(verb);
   if (std::ranges::find(k_verbs, packet.verb) == k_verbs.end())
     return fail(Code::invalid, cat("packet: no verb ", verb));
-  if (count > k_max_fields)
-    return fail(Code::invalid, cat("packet: ", count, " fields, the limit is ", k_max_fields));
+  const size_t most = packet.verb == PacketVerb::bundle ? k_max_bundle : k_max_fields;
+  if (count > most)
+    return fail(Code::invalid, cat("packet: ", count, " fields, the limit is ", most));
   packet.fields.reserve(count);
   for (uint16_t i = 0; i < count; ++i) {
     uint32_t length = 0;
@@ -86,24 +110,44 @@ Result<PacketView> parse_packet(ByteView bytes) {
   return packet;
 }
 
+Result<std::vector<PacketView>> parse_packets(ByteView bytes) {
+  PacketView first = TRY(parse_packet(bytes));
+  std::vector<PacketView> packets;
+  if (first.verb != PacketVerb::bundle) {
+    packets.push_back(std::move(first));
+    return packets;
+  }
+  packets.reserve(first.fields.size());
+  for (const std::string_view field : first.fields) {
+    packets.push_back(TRY(parse_packet(bytes_of(field))));
+    if (packets.back().verb == PacketVerb::bundle)
+      return fail(Code::invalid, "packet: a bundle in a bundle");
+  }
+  return packets;
+}
+
 Bytes make_packet(
     PacketVerb verb, uint64_t sequence, std::initializer_list<std::string_view> fields) {
-  size_t size = 12;
-  for (auto field : fields)
-    size += 4 + field.size();
-  if (size > k_max_packet || fields.size() > k_max_fields)
-    return {};
-  Bytes out;
-  out.reserve(size); // exactly once: what it holds may be a passphrase, and a buffer that grew
-                     // would leave copies behind
-  put(out, static_cast<uint16_t>(verb));
-  put(out, static_cast<uint16_t>(fields.size()));
-  put(out, sequence);
-  for (auto field : fields) {
-    put(out, static_cast<uint32_t>(field.size()));
-    out.insert(out.end(), field.begin(), field.end());
+  return fields.size() > k_max_fields
+      ? Bytes()
+      : make(verb, sequence, std::span(fields.begin(), fields.size()));
+}
+
+std::vector<Bytes> bundled(std::vector<Bytes> packets) {
+  std::vector<Bytes> messages;
+  for (size_t from = 0, end = 0; from < packets.size(); from = end) {
+    std::vector<std::string_view> fields;
+    size_t size = k_head;
+    for (; end < packets.size() && fields.size() < k_max_bundle; ++end) {
+      size += k_field_head + packets[end].size();
+      if (size > k_max_packet && end > from)
+        break;
+      fields.push_back(text_of(packets[end]));
+    }
+    messages.push_back(
+        fields.size() == 1 ? std::move(packets[from]) : make(PacketVerb::bundle, 0, fields));
   }
-  return out;
+  return messages;
 }
 
 } // namespace chillbox::control

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@ namespace chillbox::control {
 
 inline constexpr size_t k_max_packet = 128 * 1024;
 inline constexpr size_t k_max_fields = 12;
+inline constexpr size_t k_max_bundle = 64; // packets
 
 // Begins the word of an upload that may go on later.
 inline constexpr std::string_view k_cut_off = "cut off";
@@ -37,6 +39,9 @@ enum class PacketVerb : uint16_t {
   refused, // webhooks, uploads that the edge itself refused since it last reported them (decimal
            // each); no answer
   report,  // a link (daemon/report_links.hpp); answered as metrics are
+  // edge to monitor, and monitor to edge
+  bundle = 16, // packets, each with a verb and a sequence of its own; none is a bundle, and none
+               // comes with a descriptor
   // monitor to edge
   answer = 32, // http status (decimal), JSON body; for a hook also the Location, for upload_begin
                // the ticket, and the end of a pipe for the bytes rides along
@@ -75,8 +80,13 @@ struct PacketView {
 };
 
 Result<PacketView> parse_packet(ByteView bytes);
+// The packets of a bundle, or the one that it is. A bundle with one that is invalid, or a bundle
+// itself, is invalid as a whole.
+Result<std::vector<PacketView>> parse_packets(ByteView bytes);
 // Built in one buffer that never grows. Empty when over the maximum, which every receiver refuses.
 Bytes make_packet(
     PacketVerb verb, uint64_t sequence, std::initializer_list<std::string_view> fields);
+// What is sent for these packets, in their order: as few messages as the maxima allow.
+std::vector<Bytes> bundled(std::vector<Bytes> packets);
 
 } // namespace chillbox::control

@@ -26,10 +26,6 @@ namespace {
 
 constexpr size_t k_batch = 256;
 
-std::string error_body(const Error& error) {
-  return control::dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}}}});
-}
-
 } // namespace
 
 WebhookIntake::WebhookIntake(rollout::HostContext& host, rollout::Engine& engine,
@@ -42,6 +38,11 @@ WebhookIntake::WebhookIntake(rollout::HostContext& host, rollout::Engine& engine
 }
 
 WebhookIntake::~WebhookIntake() {
+  {
+    const std::lock_guard lock(m_checked.mutex);
+    m_checked.closing = true;
+    m_checked.changed.notify_all();
+  }
   for (const auto& [name, upload] : m_tickets)
     drop_upload(*upload);
 }
@@ -50,6 +51,7 @@ void WebhookIntake::set_senders(std::vector<LoadedSender> senders) {
   name_keys(senders, m_host_secret);
   m_senders = std::move(senders);
   m_known->set(m_senders);
+  settle(); // of what was checked by the old keys, too
   end_orphans();
   shut_orphans();
 }
@@ -121,7 +123,7 @@ bool WebhookIntake::serve() {
   std::vector<Pending> hooks;
   bool open = true;
   m_came = Steady::now();
-  for (size_t i = 0; i < k_batch; ++i) {
+  for (size_t count = 0; count < k_batch; ++count) {
     auto packet = os::receive_packet(m_edge.get(), control::k_max_packet, os::Millis{0});
     if (!packet) {
       if (packet.error().code != Code::timed_out)
@@ -134,16 +136,18 @@ bool WebhookIntake::serve() {
       open = false;
       break;
     }
-    const auto view = control::parse_packet((*packet)->bytes);
-    if (!view)
-      reject(view.error().message);
-    else if (auto taken = guarded("a request of the edge", [&] { take(*view, hooks); }); !taken)
-      refuse(asker_of(*view), taken.error());
+    const auto views = control::parse_packets((*packet)->bytes);
+    if (!views)
+      reject(views.error().message);
+    for (const auto& view : views.value_or(std::vector<control::PacketView>{})) {
+      ++count;
+      if (auto taken = guarded("a request of the edge", [&] { take(view, hooks); }); !taken)
+        refuse(asker_of(view), taken.error());
+    }
   }
-  if (!hooks.empty())
-    if (auto committed = guarded("webhooks", [&] { commit(hooks); }); !committed)
-      for (const auto& hook : hooks)
-        refuse(hook.asker, committed.error());
+  if (auto later = guarded("webhooks", [&] { commit_later(hooks); }); !later)
+    for (const auto& hook : hooks)
+      refuse(hook.asker, later.error());
   const std::lock_guard lock(m_mutex);
   return open && !m_stuck;
 }
@@ -225,89 +229,6 @@ Result<store::Intake> WebhookIntake::check_hook(const control::PacketView& packe
   return intake;
 }
 
-void WebhookIntake::commit(std::vector<Pending>& hooks) {
-  std::vector<store::Intake> batch;
-  for (auto& hook : hooks)
-    batch.push_back(std::move(hook.intake));
-  const auto answers = m_host.store.accept(batch, m_host.config.queue_max, m_host.clock.wall_ms());
-  for (size_t i = 0; i < hooks.size(); ++i) {
-    const Asker asker = hooks[i].asker;
-    if (!answers || (*answers)[i].verdict == store::IntakeVerdict::full ||
-        (*answers)[i].verdict == store::IntakeVerdict::flooded)
-      refused_hooks(1);
-    if (!answers) {
-      if (i == 0)
-        log::error(cat("webhook not accepted: ", answers.error().message));
-      refuse(asker, {Code::throttled, "the host cannot store the job now: try again"});
-      continue;
-    }
-    const auto& verdict = (*answers)[i];
-    switch (verdict.verdict) {
-    case store::IntakeVerdict::full:
-      refuse(asker,
-          {Code::throttled,
-              cat("the queue is full (", m_host.config.queue_max, " jobs): try again later")});
-      break;
-    case store::IntakeVerdict::flooded:
-      refuse(asker,
-          {Code::throttled,
-              "more webhooks came than can be remembered: try again in some minutes"});
-      break;
-    case store::IntakeVerdict::conflict:
-      refuse(asker, {Code::conflict, "this webhook-id was used with another body"});
-      break;
-    case store::IntakeVerdict::accepted:
-      answer_job(asker, 202, batch[i].job);
-      if (batch[i].job.kind != store::JobKind::ping)
-        m_engine.submit(verdict.job);
-      for (const auto& id : verdict.superseded)
-        m_host.changed(id);
-      break;
-    case store::IntakeVerdict::repeated:
-      if (const auto job = m_host.store.job(verdict.job); job && *job)
-        answer_job(asker, 200, **job);
-      else
-        refuse(asker, {Code::conflict, "the job of this webhook-id is gone"});
-      break;
-    }
-  }
-}
-
-void WebhookIntake::answer_job(const Asker& asker, int status, const store::Job& job) {
-  constexpr int64_t k_capability_life = 86'400; // seconds
-  const std::string cap = "?cap=" +
-      capability_text(m_host_secret, {job.id, job.key, job.created_ms / 1000 + k_capability_life});
-  const std::string place = cat("/v1/jobs/", job.id, cap);
-  control::Accepted accepted{.job = job.id,
-      .links = {.status = place, .events = cat("/v1/jobs/", job.id, "/events", cap)}};
-  if (!job.sha256.empty()) {
-    accepted.links.artifact = cat("/v1/artifacts/", job.sha256, cap);
-    accepted.links.signature = cat("/v1/artifacts/", job.sha256, ".minisig", cap);
-  }
-  answer(asker, status, control::dump(control::to_json(accepted)), place);
-}
-
-void WebhookIntake::answer(
-    const Asker& asker, int status, std::string_view body, std::string_view ticket, int fd) {
-  const auto packet = control::make_packet(
-      PacketVerb::answer, asker.sequence, {std::to_string(status), body, ticket});
-  const std::lock_guard lock(m_mutex);
-  if (m_stuck || !m_edge || asker.edge != m_edge_number)
-    return;
-  // Each try waits for seconds, in which the monitor does nothing else: there is one only.
-  if (auto sent = os::send_packet(m_edge.get(), packet, fd); !sent) {
-    log::warn(cat("edge: answer not sent: ", sent.error().message));
-    m_stuck = sent.error().code == Code::timed_out;
-  }
-}
-
-void WebhookIntake::refuse(const Asker& asker, const Error& error) {
-  // An unknown sender gets one text for all reasons (faults 1, 16).
-  if (error.code == Code::denied)
-    return answer(asker, 401, error_body({Code::denied, "not authorized"}));
-  answer(asker, http_status(error.code), error_body(error));
-}
-
 // By an absolute time: a wait that began when the work was done would be as uneven as the work.
 void WebhookIntake::arm(Steady::time_point at) const {
   const auto since =
@@ -330,8 +251,10 @@ void WebhookIntake::refuse_due() {
   uint64_t fired = 0;
   (void)!::read(m_refusal_timer.get(), &fired, sizeof fired);
   const auto now = Steady::now();
+  std::vector<Answer> answers;
   for (; !m_refusals.empty() && m_refusals.front().at <= now; m_refusals.pop_front())
-    refuse(m_refusals.front().asker, {Code::denied, "webhook"});
+    answers.push_back(refusal(m_refusals.front().asker, {Code::denied, "webhook"}));
+  send(std::move(answers));
   if (!m_refusals.empty())
     arm(m_refusals.front().at);
 }

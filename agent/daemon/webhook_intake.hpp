@@ -1,6 +1,7 @@
 // The monitor's side of the edge: what strangers may ask, and nothing else. Signatures are checked
 // over the raw bytes before any JSON is parsed; webhooks that came together are accepted in one
-// transaction (group commit), and answered only after it is on disk.
+// transaction (group commit) by a thread of its own, which waits for the disk while the next are
+// checked, and answered only after it is on disk.
 #pragma once
 
 #include "base/fd.hpp"
@@ -20,6 +21,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -37,7 +39,9 @@ public:
   // not tell what was found wrong with it (faults 16); 0: at once.
   WebhookIntake(rollout::HostContext& host, rollout::Engine& engine, std::string host_secret,
       std::vector<LoadedSender> senders, std::chrono::microseconds hold);
-  ~WebhookIntake(); // waits for uploads that are being stored; others are dropped
+  // Waits for webhooks that are being accepted and uploads that are being stored; other uploads are
+  // dropped.
+  ~WebhookIntake();
   WebhookIntake(const WebhookIntake&) = delete;
   WebhookIntake& operator=(const WebhookIntake&) = delete;
   // At once: what a key that is not among them announced ends, unless it has switched, and its
@@ -49,6 +53,7 @@ public:
   // Takes all packets that have arrived. False: the edge is gone, or takes no answers, and must be
   // replaced.
   bool serve();
+  void settle(); // until the webhooks that it took are answered
   // Set before serve(). text: the metrics, in any thread. admits: may this address read them?
   struct Metrics {
     std::function<Result<std::shared_ptr<const std::string>>(control::MetricsFormat)> text;
@@ -75,6 +80,18 @@ private:
     Asker asker;
     store::Intake intake;
   };
+  struct Answer {
+    Asker asker;
+    Bytes packet;
+  };
+  struct Checked { // webhooks that wait for their transaction
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<Pending> waiting;
+    bool has_thread = false;
+    bool committing = false;
+    bool closing = false;
+  };
   using Steady = std::chrono::steady_clock;
   struct Refusal { // a webhook that waits for its 401
     Asker asker;
@@ -100,6 +117,9 @@ private:
   void shut_orphans(); // their uploads and long polls
   Result<store::Intake> check_hook(const control::PacketView& packet);
   void take(const control::PacketView& packet, std::vector<Pending>& hooks);
+  void commit_later(std::vector<Pending>& hooks);
+  // In a thread of its own, until none has come for so long.
+  void commit_waiting(std::chrono::seconds rest);
   void commit(std::vector<Pending>& hooks);
   Asker asker_of(const control::PacketView& packet) const {
     return {m_edge_number, packet.sequence};
@@ -127,9 +147,15 @@ private:
   void show_report(const control::PacketView& packet);
   void lend(const Asker& asker, std::string_view what, SharedText make);
   bool answer_events(const Waiting& waiting, bool at_last);
-  void answer_job(const Asker& asker, int status, const store::Job& job);
+  Answer answer_to(const Asker& asker, const store::Job& newer, const store::IntakeAnswer& verdict);
+  Answer job_answer(const Asker& asker, int status, const store::Job& job);
+  static Answer answer_of(
+      const Asker& asker, int status, std::string_view body, std::string_view ticket = "");
+  static Answer refusal(const Asker& asker, const Error& error);
   void answer(const Asker& asker, int status, std::string_view body, std::string_view ticket = "",
       int fd = -1);
+  void send(std::vector<Answer> answers);        // together
+  void send_held(ByteView message, int fd = -1); // with m_mutex held
   void refuse(const Asker& asker, const Error& error);
   void refuse_later(const Asker& asker, const Error& error);
   void arm(Steady::time_point at) const;
@@ -159,6 +185,7 @@ private:
   std::deque<Refusal> m_refusals;
   std::map<std::string, Upload> m_tickets; // that the edge has not ended
   PartialUploads m_parts{m_host.disk};
+  Checked m_checked;
   ThreadGroup m_threads; // last: they use all of the others
 };
 

@@ -61,19 +61,37 @@ void MonitorLink::ask_later(control::PacketVerb verb,
   const uint64_t sequence = enter(nullptr);
   // First: without memory for it the connection ends, and no entry may be left that would answer
   // to it.
-  const auto packet = control::make_packet(verb, sequence, fields);
+  auto packet = control::make_packet(verb, sequence, fields);
+  if (packet.empty())
+    return then(fail(Code::too_large, "a request is more than one packet takes"));
+  const std::scoped_lock lock(m_mutex);
+  m_asked.push_back({sequence, std::move(packet)});
+  m_later.emplace(sequence, Later{std::move(then), os::real_clock().mono() + timeout});
+}
+
+void MonitorLink::send_asked() {
+  std::vector<Asked> asked;
   {
     const std::scoped_lock lock(m_mutex);
-    m_later.emplace(sequence, Later{std::move(then), os::real_clock().mono() + timeout});
+    asked.swap(m_asked);
   }
-  const auto sent = os::send_packet(m_fd, packet);
+  std::vector<Bytes> packets;
+  packets.reserve(asked.size());
+  for (auto& one : asked)
+    packets.push_back(std::move(one.packet));
+  Result<void> sent;
+  for (const auto& message : control::bundled(std::move(packets)))
+    if (sent)
+      sent = os::send_packet(m_fd, message);
   if (sent)
     return;
-  std::unique_lock lock(m_mutex);
-  auto mine = m_later.extract(sequence);
-  lock.unlock();
-  if (mine)
-    mine.mapped().then(std::unexpected(sent.error()));
+  for (const auto& one : asked) { // the monitor is gone or stuck: none will have its answer
+    std::unique_lock lock(m_mutex);
+    auto mine = m_later.extract(one.sequence);
+    lock.unlock();
+    if (mine)
+      mine.mapped().then(std::unexpected(sent.error()));
+  }
 }
 
 std::optional<os::Millis> MonitorLink::expire() {
@@ -118,18 +136,22 @@ void MonitorLink::serve() {
         continue;
       return;
     }
-    const auto view = control::parse_packet((*packet)->bytes);
-    if (view && view->verb == control::PacketVerb::drain && on_drain) {
-      on_drain();
-      continue;
-    }
-    auto answer = view ? read_answer(*view, std::move((*packet)->fd)) : std::nullopt;
-    if (!answer) {
-      log::error("monitor: a packet that is no answer");
-      continue;
-    }
-    give(view->sequence, std::move(*answer));
+    const auto views = control::parse_packets((*packet)->bytes);
+    if (!views)
+      log::error(cat("monitor: ", views.error().message));
+    else
+      for (const auto& view : *views)
+        take(view, std::move((*packet)->fd));
   }
+}
+
+void MonitorLink::take(const control::PacketView& packet, Fd fd) {
+  if (packet.verb == control::PacketVerb::drain && on_drain)
+    return on_drain();
+  if (auto answer = read_answer(packet, std::move(fd)))
+    give(packet.sequence, std::move(*answer));
+  else
+    log::error("monitor: a packet that is no answer");
 }
 
 void MonitorLink::give(uint64_t sequence, Answer answer) {

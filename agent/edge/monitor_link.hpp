@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace chillbox::edge {
 
@@ -39,11 +40,15 @@ public:
   // timed_out: no answer in time. unreachable: the monitor is gone.
   Result<Answer> ask(
       control::PacketVerb verb, std::initializer_list<std::string_view> fields, os::Millis timeout);
-  // Does not wait: `then` has the answer, or timed_out or unreachable, once, in the thread that
-  // learns it. It may be this one. `timeout` is the same for all.
+  // Does not wait, and is on its way only after send_asked(): `then` has the answer, or timed_out
+  // or unreachable, once, in the thread that learns it. It may be this one. `timeout` is the same
+  // for all.
   using Then = std::function<void(Result<Answer>)>;
   void ask_later(control::PacketVerb verb, std::initializer_list<std::string_view> fields,
       os::Millis timeout, Then then);
+  // Sends what ask_later() has gathered, together: under load a packet of its own for each webhook
+  // costs both sides a fifth of their time.
+  void send_asked();
   // Answers timed_out to those of ask_later() whose time is over. How long until the next is due;
   // nullopt: nobody waits.
   std::optional<os::Millis> expire();
@@ -66,7 +71,12 @@ private:
     Then then;
     os::Millis until;
   };
+  struct Asked {
+    uint64_t sequence;
+    Bytes packet;
+  };
   uint64_t enter(Asker* asker);
+  void take(const control::PacketView& packet, Fd fd);
   void give(uint64_t sequence, Answer answer);
 
   int m_fd;
@@ -75,6 +85,7 @@ private:
   std::unordered_map<uint64_t, Asker*> m_askers;
   std::map<uint64_t, Later>
       m_later; // in the order in which they were asked, which is that of their deadlines
+  std::vector<Asked> m_asked; // not sent yet
 };
 
 } // namespace chillbox::edge

@@ -77,6 +77,7 @@ Server::Next Server::serve(int fd, Buffers& buffers, uint32_t served, Then then)
     if (!body)
       return Next::close; // cut off or too slow: no job comes of it (faults 31)
     ask(std::move(pending), *body, std::move(then));
+    m_monitor.send_asked();
     return Next::pending;
   }
   respond(*pending);

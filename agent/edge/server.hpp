@@ -32,7 +32,7 @@ public:
   // In any number of threads, each with a connection of its own. served: requests that it has had
   // before. `buffers` is left alone until the connection is given back. begin() neither waits nor
   // reads more than a webhook: nullopt when not all of it has come, or it is something else;
-  // serve() continues from there.
+  // serve() continues from there. What it asks is sent by MonitorLink::send_asked().
   std::optional<Next> begin(int fd, Buffers& buffers, uint32_t served, Then then);
   // As long as it takes.
   Next serve(int fd, Buffers& buffers, uint32_t served, Then then);

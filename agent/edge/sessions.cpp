@@ -51,6 +51,7 @@ Result<void> Sessions::run() {
       if (!guarded("a connection", [&] { fd == listener ? accept_next() : begin(fd); }))
         os::real_clock().sleep(k_breath); // no memory, mostly: not at once again
     }
+    (void)guarded("webhooks", [this] { m_monitor.send_asked(); });
     if (n == 0)
       close_idle();
   }

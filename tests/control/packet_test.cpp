@@ -67,3 +67,48 @@ TEST_CASE("the maximum of a packet holds on both sides") {
           .empty());
   CHECK(parse_packet(Bytes(k_max_packet + 1)).error().code == Code::too_large);
 }
+
+TEST_CASE("packets that are sent together come back in their order, one by one as it is") {
+  const Bytes one = sample(), other = make_packet(PacketVerb::health, 7, {});
+  CHECK(bundled({one}) == std::vector<Bytes>{one});
+  CHECK(bundled({}).empty());
+  const auto messages = bundled({one, other, one});
+  REQUIRE(messages.size() == 1);
+  const auto packets = parse_packets(messages[0]).value();
+  REQUIRE(packets.size() == 3);
+  CHECK(packets[0].fields == parse_packet(one).value().fields);
+  CHECK(packets[1].verb == PacketVerb::health);
+  CHECK(packets[1].sequence == 7);
+  CHECK(packets[2].sequence == packets[0].sequence);
+  CHECK(parse_packets(one).value().size() == 1);
+}
+
+TEST_CASE("a bundle keeps to the maxima of a message: what does not fit goes into the next") {
+  const Bytes small = make_packet(PacketVerb::health, 1, {});
+  const auto many = bundled(std::vector<Bytes>(k_max_bundle + 1, small));
+  REQUIRE(many.size() == 2);
+  CHECK(parse_packets(many[0]).value().size() == k_max_bundle);
+  CHECK(many[1] == small);
+  const Bytes half = make_packet(PacketVerb::hook, 1, {std::string(k_max_packet / 2 - 64, 'x')});
+  const Bytes whole = make_packet(PacketVerb::hook, 1, {std::string(k_max_packet - 16, 'x')});
+  const auto large = bundled({half, half, half, whole, small});
+  REQUIRE(large.size() == 4);
+  CHECK(parse_packets(large[0]).value().size() == 2);
+  for (const auto& message : large)
+    CHECK(message.size() <= k_max_packet);
+}
+
+TEST_CASE("a bundle with one packet that is none, or with a bundle, is invalid as a whole") {
+  const Bytes good = make_packet(PacketVerb::health, 1, {});
+  const auto in_bundle = [&](Bytes second) { return bundled({good, std::move(second)}).at(0); };
+  CHECK(parse_packets(in_bundle(good)));
+  Bytes cut = good;
+  cut.pop_back();
+  CHECK(parse_packets(in_bundle(cut)).error().message == "packet: shorter than its head");
+  CHECK(parse_packets(in_bundle({})).error().code == Code::invalid);
+  CHECK(
+      parse_packets(in_bundle(in_bundle(good))).error().message == "packet: a bundle in a bundle");
+  Bytes many = in_bundle(good);
+  many[2] = k_max_bundle + 1;
+  CHECK(parse_packets(many).error().message == "packet: 65 fields, the limit is 64");
+}

@@ -106,7 +106,7 @@ TEST_CASE("a form body, and an event of GitHub's own, are refused with what woul
   const std::string form = "payload=%7B%22zen%22%3A%22x%22%7D";
   const auto send = [&](const std::string& body, std::string_view content_type) {
     host.send(PacketVerb::hook, {"", "", "", host.sign(body), "d1", body, content_type});
-    host.intake->serve();
+    host.serve();
     return host.receive();
   };
   const auto refused = send(form, "application/x-www-form-urlencoded; charset=utf-8");

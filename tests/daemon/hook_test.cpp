@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <sqlite3.h>
 
+#include <thread>
+
 using namespace chillbox;
 using namespace chillbox::test;
 using store::JobState;
@@ -37,6 +39,8 @@ TEST_CASE("a signed order is accepted with its job and links that open it, and t
   CHECK(reply.body["links"]["events"] == "/v1/jobs/" + id + "/events" + cap);
   CHECK(reply.body["links"]["artifact"] == "/v1/artifacts/" + sent.sha256 + cap);
   CHECK(reply.body["links"]["signature"] == "/v1/artifacts/" + sent.sha256 + ".minisig" + cap);
+  CHECK(reply.text ==
+      control::dump(control::to_json(must(control::from_json<control::Accepted>(reply.body)))));
   CHECK(host.becomes(job, JobState::waiting_upload));
 }
 
@@ -47,12 +51,57 @@ TEST_CASE("webhooks that came together are committed together, each answered by 
     expected[host.send_hook({.body = host.any_deploy(cat("site", i)), .id = cat("msg_", i)})] = 202;
   expected[host.send_hook(
       {.body = host.any_deploy("bad"), .id = "msg_bad", .signature = "v1,AAAA"})] = 401;
-  host.intake->serve();
+  host.serve();
   std::map<uint64_t, int> got;
   for (Reply reply = host.receive(); reply.status != 0; reply = host.receive())
     got[reply.sequence] = reply.status;
   CHECK(got == expected);
   CHECK(host.jobs() == 50);
+}
+
+TEST_CASE("webhooks that come in one message are each looked at, and answered in one") {
+  IntakeHost host;
+  const auto packet = [&](uint64_t sequence, const std::string& id, const std::string& signature) {
+    const auto h =
+        host.complete({.body = host.order("host.ping", ""), .id = id, .signature = signature});
+    return control::make_packet(
+        PacketVerb::hook, sequence, {h.id, h.timestamp, h.signature, "", "", h.body, ""});
+  };
+  const auto message =
+      control::bundled({packet(1, "a", ""), packet(2, "b", "v1,AAAA"), packet(3, "c", "")}).at(0);
+  must(os::send_packet(host.edge.get(), message));
+  host.serve();
+  std::map<uint64_t, int> got;
+  for (Reply reply = host.receive(); reply.status != 0; reply = host.receive())
+    got[reply.sequence] = reply.status;
+  CHECK(got == std::map<uint64_t, int>{{1, 202}, {2, 401}, {3, 202}});
+  CHECK(host.jobs() == 2);
+}
+
+TEST_CASE("[fault-1060] while a webhook waits for the disk others are served, and its key can go") {
+  IntakeHost host;
+  sqlite3* other = nullptr;
+  REQUIRE(sqlite3_open(host.paths.database().c_str(), &other) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
+  const auto hook = host.send_hook({.body = host.any_deploy()});
+  REQUIRE(host.intake->serve());
+  const auto health = host.send(PacketVerb::health, {});
+  REQUIRE(host.intake->serve());
+  CHECK(host.receive(os::Millis{1'000}).sequence == health);
+  std::thread ends([&] {
+    os::real_clock().sleep(os::Millis{50}); // set_senders() waits for the disk meanwhile
+    sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr);
+  });
+  host.intake->set_senders({});
+  ends.join();
+  sqlite3_close(other);
+  const auto reply = host.receive();
+  CHECK(reply.sequence == hook);
+  REQUIRE(reply.status == 202);
+  const std::string job = reply.body["job"]; // cancelled while it waits, failed once it runs
+  REQUIRE(eventually([&] { return host.look(job).finished_ms != 0; }));
+  CHECK(host.look(job).message.find("the webhook key of 'ci' that announced it was removed") !=
+      std::string::npos);
 }
 
 TEST_CASE("[fault-1] a missing id, timestamp or signature is 401 without detail") {
@@ -167,7 +216,7 @@ TEST_CASE("[fault-11] the same webhook twice in one batch is one job") {
   const auto whole = host.complete({.body = host.any_deploy()});
   host.send_hook(whole);
   host.send_hook(whole);
-  host.intake->serve();
+  host.serve();
   const auto first = host.receive(), second = host.receive();
   CHECK(first.status == 202);
   CHECK(second.status == 200);
@@ -239,7 +288,7 @@ TEST_CASE("[fault-16] what nobody signed and what names no site of ours wait for
   const auto unknown =
       host.send_hook({.body = host.order("site.restart", R"("site":"nosite")"), .id = "b"});
   const auto right = host.send_hook({.body = host.any_deploy(), .id = "c"});
-  host.intake->serve();
+  host.serve();
   const auto accepted = host.receive();
   CHECK(accepted.sequence == right);
   CHECK(accepted.status == 202);
@@ -348,6 +397,8 @@ TEST_CASE("host.ping is answered and done at once") {
   IntakeHost host;
   const auto reply = host.hook({.body = host.order("host.ping", "")});
   REQUIRE(reply.status == 202);
+  CHECK(reply.text ==
+      control::dump(control::to_json(must(control::from_json<control::Accepted>(reply.body)))));
   const auto job = host.look(reply.body["job"]);
   CHECK(job.state == JobState::done);
   CHECK(job.message == "pong");
@@ -421,7 +472,7 @@ TEST_CASE("health says that the host answers, and whether it is sealed") {
 TEST_CASE("an edge that is gone is noticed, and its successor is served") {
   IntakeHost host;
   host.edge.reset();
-  CHECK_FALSE(host.intake->serve());
+  CHECK_FALSE(host.serve());
   auto [ours, theirs] = must(os::packet_pair());
   host.intake->attach(std::move(ours));
   host.edge = std::move(theirs);

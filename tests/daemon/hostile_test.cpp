@@ -87,7 +87,7 @@ template <class Make> size_t attack(IntakeHost& host, size_t count, Make make) {
     for (size_t i = 0; i < k_at_once && sent < count; ++i, ++sent)
       if (const Bytes bytes = make(); !bytes.empty())
         must(os::send_packet(host.edge.get(), bytes));
-    REQUIRE(host.intake->serve());
+    REQUIRE(host.serve());
     for (Reply reply = host.receive(); reply.status != 0; reply = host.receive()) {
       ++answered;
       if ((reply.status < 400 || reply.status >= 500) && !reply.body.contains("sealed"))
@@ -143,7 +143,7 @@ TEST_CASE("an edge that takes no answers holds the monitor up once, and is then 
   for (int round = 0; round < 100 && good; ++round) {
     for (int i = 0; i < 100; ++i)
       host.send(PacketVerb::health, {});
-    good = host.intake->serve();
+    good = host.serve();
   }
   CHECK_FALSE(good);
   CHECK(os::real_clock().mono() - begun < os::Millis{1'000});
@@ -159,7 +159,7 @@ TEST_CASE("descriptors that ride along with an edge's packets are closed") {
   const size_t before = open();
   for (int i = 0; i < 100; ++i) {
     must(os::send_packet(host.edge.get(), control::make_packet(PacketVerb::health, 1, {}), 2));
-    host.intake->serve();
+    host.serve();
     CHECK(host.receive().status == 200);
   }
   CHECK(open() == before);

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <csignal>
+#include <deque>
 #include <initializer_list>
 
 namespace chillbox::test {
@@ -51,25 +52,24 @@ struct IntakeHost : EngineHost {
     must(os::send_packet(edge.get(), control::make_packet(verb, ++m_sequence, fields)));
     return m_sequence;
   }
+  bool serve() {
+    const bool open = intake->serve();
+    intake->settle();
+    return open;
+  }
   Reply receive(os::Millis wait = os::Millis{0}) {
-    auto packet = os::receive_packet(edge.get(), control::k_max_packet, wait);
-    if (!packet || !*packet)
+    if (m_replies.empty())
+      read_replies(wait);
+    if (m_replies.empty())
       return {};
-    const auto view = must(control::parse_packet((*packet)->bytes));
-    REQUIRE(view.verb == PacketVerb::answer);
-    Reply reply{.sequence = view.sequence,
-        .status = static_cast<int>(parse_u64(view.fields.at(0)).value_or(0)),
-        .body = {}};
-    reply.text = view.fields.at(1);
-    reply.body = must(control::parse_json(reply.text, control::k_max_packet));
-    reply.ticket = view.fields.at(2);
-    reply.fd = std::move((*packet)->fd);
+    Reply reply = std::move(m_replies.front());
+    m_replies.pop_front();
     return reply;
   }
   Reply ask(PacketVerb verb, std::initializer_list<std::string_view> fields,
       os::Millis wait = os::Millis{0}) {
     send(verb, fields);
-    intake->serve();
+    serve();
     // An upload ends in a thread of its own.
     return receive(verb == PacketVerb::upload_done ? os::Millis{10'000} : wait);
   }
@@ -97,7 +97,7 @@ struct IntakeHost : EngineHost {
   }
   Reply hook(const Hook& given) {
     send_hook(given);
-    intake->serve();
+    serve();
     return receive();
   }
   static std::string order(const std::string& type, const std::string& data) {
@@ -144,7 +144,25 @@ struct IntakeHost : EngineHost {
   Fd edge;
 
 private:
+  void read_replies(os::Millis wait) {
+    auto packet = os::receive_packet(edge.get(), control::k_max_packet, wait);
+    if (!packet || !*packet)
+      return;
+    for (const auto& view : must(control::parse_packets((*packet)->bytes))) {
+      REQUIRE(view.verb == PacketVerb::answer);
+      Reply reply{.sequence = view.sequence,
+          .status = static_cast<int>(parse_u64(view.fields.at(0)).value_or(0)),
+          .body = {}};
+      reply.text = view.fields.at(1);
+      reply.body = must(control::parse_json(reply.text, control::k_max_packet));
+      reply.ticket = view.fields.at(2);
+      reply.fd = std::move((*packet)->fd);
+      m_replies.push_back(std::move(reply));
+    }
+  }
+
   uint64_t m_sequence = 0;
+  std::deque<Reply> m_replies;
 };
 
 } // namespace chillbox::test

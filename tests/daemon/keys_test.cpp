@@ -33,7 +33,7 @@ TEST_CASE("a key that is removed takes its waiting jobs, their uploads and their
   const auto begun = host.begin(sent.sha256, "artifact", cap, sent.size);
   REQUIRE(begun.status == 200);
   host.send(PacketVerb::job_events, {id, cap, "1000", "wait"});
-  host.intake->serve();
+  host.serve();
 
   remove_key(host);
 

@@ -140,7 +140,7 @@ TEST_CASE("an edge that was taken over cannot make the monitor take more uploads
     const auto begun = begin();
     CHECK(begun.status == 200);
     host.send(PacketVerb::upload_done, {begun.ticket, "ok"});
-    host.intake->serve();
+    host.serve();
   }
   CHECK(begin().status == 503);
   go.set_value();
@@ -208,7 +208,7 @@ TEST_CASE("a long poll is answered when something happens, and only then") {
   UploadHost host;
   const auto sequence =
       host.send(PacketVerb::job_events, {host.job, host.cap(host.job), "2", "wait"});
-  host.intake->serve();
+  host.serve();
   CHECK(host.receive().status == 0);
   CHECK(host.intake->answer_waiting().count() > 0);
   CHECK(host.receive().status == 0);
@@ -225,7 +225,7 @@ TEST_CASE("a long poll is answered when something happens, and only then") {
 TEST_CASE("a long poll without news is answered empty after its time") {
   UploadHost host;
   host.send(PacketVerb::job_events, {host.job, host.cap(host.job), "2", "wait"});
-  host.intake->serve();
+  host.serve();
   host.clock.sleep(os::Millis{15'001});
   host.intake->answer_waiting();
   const auto reply = host.receive();
@@ -375,7 +375,7 @@ TEST_CASE("what is refused is counted, what the edge refused by itself too [atta
   CHECK(host.intake->refused().uploads == 1);
   host.send(PacketVerb::refused, {"3", "4"});
   host.send(PacketVerb::refused, {"x", "4"});
-  host.intake->serve();
+  host.serve();
   CHECK(host.intake->refused().uploads == 5);
   CHECK(host.intake->refused().webhooks == 3);
   CHECK(host.hook({.body = "{}", .id = "msg_9", .signature = "v1,AAAA"}).status == 401);
@@ -389,7 +389,7 @@ TEST_CASE("an answer for the edge before does not reach the one that came after 
   const auto begun = host.begin(host.sent.sha256, "minisig", host.cap(host.job), 10);
   REQUIRE(begun.status == 200);
   host.send(PacketVerb::upload_done, {begun.ticket, "ok"});
-  host.intake->serve(); // a thread keeps it, and answers later
+  host.serve(); // a thread keeps it, and answers later
   auto [ours, theirs] = must(os::packet_pair());
   host.intake->attach(std::move(ours));
   host.edge = std::move(theirs);

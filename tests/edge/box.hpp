@@ -149,29 +149,30 @@ private:
       auto packet = os::receive_packet(m_end.get(), control::k_max_packet, Millis{20});
       if (!packet || !*packet)
         continue;
-      const auto view = control::parse_packet((*packet)->bytes);
-      if (!view)
-        continue;
-      const Said one{view->verb, view->sequence, {view->fields.begin(), view->fields.end()}};
-      if (one.verb == PacketVerb::refused) {
-        m_refused_hooks += parse_u64(one.fields.at(0)).value();
-        m_refused_uploads += parse_u64(one.fields.at(1)).value();
-        continue;
-      }
-      {
-        const std::scoped_lock lock(m_mutex);
-        m_said.push_back(one);
-      }
-      const auto reply = m_answers(one);
-      if (!reply)
-        continue;
-      const auto bytes = reply->more.empty()
-          ? control::make_packet(
-                PacketVerb::answer, one.sequence, {reply->status, reply->body, reply->ticket})
-          : control::make_packet(PacketVerb::answer, one.sequence,
-                {reply->status, reply->body, reply->ticket, reply->more[0]});
-      (void)os::send_packet(m_end.get(), bytes, reply->fd);
+      for (const auto& view :
+          control::parse_packets((*packet)->bytes).value_or(std::vector<control::PacketView>{}))
+        answer({view.verb, view.sequence, {view.fields.begin(), view.fields.end()}});
     }
+  }
+  void answer(const Said& one) {
+    if (one.verb == PacketVerb::refused) {
+      m_refused_hooks += parse_u64(one.fields.at(0)).value();
+      m_refused_uploads += parse_u64(one.fields.at(1)).value();
+      return;
+    }
+    {
+      const std::scoped_lock lock(m_mutex);
+      m_said.push_back(one);
+    }
+    const auto reply = m_answers(one);
+    if (!reply)
+      return;
+    const auto bytes = reply->more.empty()
+        ? control::make_packet(
+              PacketVerb::answer, one.sequence, {reply->status, reply->body, reply->ticket})
+        : control::make_packet(PacketVerb::answer, one.sequence,
+              {reply->status, reply->body, reply->ticket, reply->more[0]});
+    (void)os::send_packet(m_end.get(), bytes, reply->fd);
   }
 
   Monitor m_answers;

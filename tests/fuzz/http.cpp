@@ -57,13 +57,14 @@ void play_monitor(int socket) {
     const auto packet = os::receive_packet(socket, control::k_max_packet);
     if (!packet || !*packet)
       return;
-    const auto asked =
-        must(control::parse_packet((*packet)->bytes), "the edge's packets are packets");
-    int fd = -1;
-    const Bytes reply = reply_to(asked, fd);
-    (void)os::send_packet(socket, reply, fd);
-    if (fd >= 0)
-      ::close(fd);
+    for (const auto& asked :
+        must(control::parse_packets((*packet)->bytes), "the edge's packets are packets")) {
+      int fd = -1;
+      const Bytes reply = reply_to(asked, fd);
+      (void)os::send_packet(socket, reply, fd);
+      if (fd >= 0)
+        ::close(fd);
+    }
   }
 }
 
@@ -100,6 +101,7 @@ void serve_connection(int fd) {
   };
   for (uint32_t served = 0; served < 50; ++served) {
     auto next = e.server.begin(fd, buffers, served, then);
+    e.link.send_asked();
     if (!next)
       next = e.server.serve(fd, buffers, served, then);
     if (*next == Next::pending) {

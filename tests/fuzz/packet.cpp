@@ -37,7 +37,11 @@ void try_packet(std::string_view bytes) {
   const auto packet = parse_packet(bytes_of(bytes));
   if (!packet)
     return fuzz::claim_printable(packet.error());
-  claim(packet->fields.size() <= k_max_fields, "no more fields than allowed");
+  claim(packet->fields.size() <= (packet->verb == PacketVerb::bundle ? k_max_bundle : k_max_fields),
+      "no more fields than allowed");
+  if (const auto all = parse_packets(bytes_of(bytes)))
+    for (const auto& one : *all)
+      claim(one.verb != PacketVerb::bundle, "no bundle in a bundle");
   claim(again(*packet) == bytes, "a packet has one spelling");
 }
 
