@@ -10,6 +10,8 @@
 namespace chillbox::edge {
 namespace {
 
+constexpr size_t k_gathered = 32 * 1024; // bytes: large bodies do not wait for each other
+
 // nullopt: not an answer as it must be.
 std::optional<Answer> read_answer(const control::PacketView& packet, Fd fd) {
   if (packet.verb != control::PacketVerb::answer || packet.fields.size() < 2)
@@ -64,9 +66,14 @@ void MonitorLink::ask_later(control::PacketVerb verb,
   auto packet = control::make_packet(verb, sequence, fields);
   if (packet.empty())
     return then(fail(Code::too_large, "a request is more than one packet takes"));
-  const std::scoped_lock lock(m_mutex);
+  std::unique_lock lock(m_mutex);
+  m_asked_bytes += packet.size();
+  const bool is_much = m_asked_bytes >= k_gathered;
   m_asked.push_back({sequence, std::move(packet)});
   m_later.emplace(sequence, Later{std::move(then), os::real_clock().mono() + timeout});
+  lock.unlock();
+  if (is_much)
+    send_asked();
 }
 
 void MonitorLink::send_asked() {
@@ -74,6 +81,7 @@ void MonitorLink::send_asked() {
   {
     const std::scoped_lock lock(m_mutex);
     asked.swap(m_asked);
+    m_asked_bytes = 0;
   }
   std::vector<Bytes> packets;
   packets.reserve(asked.size());

@@ -40,9 +40,9 @@ public:
   // timed_out: no answer in time. unreachable: the monitor is gone.
   Result<Answer> ask(
       control::PacketVerb verb, std::initializer_list<std::string_view> fields, os::Millis timeout);
-  // Does not wait, and is on its way only after send_asked(): `then` has the answer, or timed_out
-  // or unreachable, once, in the thread that learns it. It may be this one. `timeout` is the same
-  // for all.
+  // Does not wait, and is on its way at the latest after send_asked(): `then` has the answer, or
+  // timed_out or unreachable, once, in the thread that learns it. It may be this one. `timeout` is
+  // the same for all.
   using Then = std::function<void(Result<Answer>)>;
   void ask_later(control::PacketVerb verb, std::initializer_list<std::string_view> fields,
       os::Millis timeout, Then then);
@@ -86,6 +86,7 @@ private:
   std::map<uint64_t, Later>
       m_later; // in the order in which they were asked, which is that of their deadlines
   std::vector<Asked> m_asked; // not sent yet
+  size_t m_asked_bytes = 0;
 };
 
 } // namespace chillbox::edge

@@ -44,3 +44,11 @@ TEST_CASE("when the monitor is gone, all that was gathered for it is told so at 
   CHECK(got == std::vector{Code::unreachable, Code::unreachable});
   CHECK(!link.expire());
 }
+
+TEST_CASE("what is large is not held until more has come") {
+  auto [ours, theirs] = os::packet_pair().value();
+  MonitorLink link(ours.get());
+  link.ask_later(
+      PacketVerb::hook, {std::string(60'000, 'x')}, Millis{5'000}, [](Result<Answer>) {});
+  CHECK(os::receive_packet(theirs.get(), control::k_max_packet, Millis{0}).value().has_value());
+}
