@@ -58,11 +58,11 @@ template <class T> bool get(ByteView& in, T& value) {
   return true;
 }
 
-constexpr size_t k_head = 12;      // of a packet, bytes
-constexpr size_t k_field_head = 4; // of a field
+constexpr size_t k_packet_head = 12; // of a packet, bytes
+constexpr size_t k_field_head = 4;   // of a field
 
 Bytes make(PacketVerb verb, uint64_t sequence, std::span<const std::string_view> fields) {
-  size_t size = k_head;
+  size_t size = k_packet_head;
   for (auto field : fields)
     size += k_field_head + field.size();
   if (size > k_max_packet)
@@ -137,7 +137,7 @@ std::vector<Bytes> bundled(std::vector<Bytes> packets) {
   std::vector<Bytes> messages;
   for (size_t from = 0, end = 0; from < packets.size(); from = end) {
     std::vector<std::string_view> fields;
-    size_t size = k_head;
+    size_t size = k_packet_head;
     for (; end < packets.size() && fields.size() < k_max_bundle; ++end) {
       size += k_field_head + packets[end].size();
       if (size > k_max_packet && end > from)
