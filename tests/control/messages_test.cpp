@@ -41,7 +41,8 @@ TEST_CASE("a job is written by its table: names for states, no code as \"\", not
   const Json json = to_json(JobAnswer{.job = sample_job(), .events = {}});
   CHECK(dump(json) ==
       R"({"job":{"actor":"","code":"sealed","created_ms":5,"finished_ms":0,"gap_ms":0,"id":"0123456789abcdef",)"
-      R"("kind":"secrets","message":"","previous":"","release":"","sha256":"","site":"blog","started_ms":0,"state":"waiting-unlock",)"
+      R"("kind":"secrets","message":"","options":{"allow_downgrade":false,"allow_jump":false,"no_watch":false,"purge":false,)"
+      R"("retry":false,"with_data":false},"previous":"","release":"","service":"","sha256":"","site":"blog","started_ms":0,"state":"waiting-unlock",)"
       R"("step":"","version":""}})");
   Job done = sample_job();
   done.code.reset();
