@@ -118,7 +118,7 @@ as_schema_3() {
         DROP TRIGGER runs_total; DROP TRIGGER skips_total; DROP TRIGGER more_skips_total;
         DROP TABLE certificates; DROP TABLE certificate_orders;
         CREATE TABLE unlock_attempts(only INTEGER PRIMARY KEY CHECK(only = 1), failures INTEGER NOT NULL, last_ms INTEGER NOT NULL) STRICT;
-        DROP INDEX releases_needed; DROP INDEX releases_of; DROP INDEX releases_kept; DROP INDEX jobs_of; DROP INDEX jobs_artifact; DROP INDEX cron_runs_of; DROP INDEX jobs_at; DROP INDEX jobs_of_at; DROP INDEX cron_runs_at; DROP INDEX audit_at;
+        DROP INDEX releases_needed; DROP INDEX releases_of; DROP INDEX releases_kept; DROP INDEX releases_present; DROP INDEX jobs_of; DROP INDEX jobs_artifact; DROP INDEX cron_runs_of; DROP INDEX jobs_at; DROP INDEX jobs_of_at; DROP INDEX cron_runs_at; DROP INDEX audit_at;
         DROP TABLE unlock_failures; DROP TABLE assets; DELETE FROM meta WHERE key = 'assets'; ALTER TABLE sites ADD COLUMN user_ours INTEGER NOT NULL DEFAULT 0;
         DROP INDEX jobs_source; DROP INDEX jobs_open_source; ALTER TABLE jobs DROP COLUMN source; ALTER TABLE jobs DROP COLUMN number;
         CREATE TABLE old(seq INTEGER PRIMARY KEY, sender TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, by_body INTEGER NOT NULL,
