@@ -95,7 +95,7 @@ OK" ]]
 Result<int64_t> all_of(Db& db) { return db.number("SELECT count(*) FROM jobs WHERE actor = ?1"); }
 Result<void> sorted(Db& db) { return db.run("SELECT " SOME "verb FROM audit"
                                             " ORDER BY verb"); } // in two parts
-Result<void> searched(Db& db) { return db.run("SELECT kind FROM jobs WHERE site = ?1"); }
+Result<void> searched(Db& db) { return db.run("SELECT verb FROM audit WHERE number = ?1"); }
 END
     run -1 python3 -B tests/store/plans.py "$BATS_TEST_TMPDIR/store"
     [ "${#lines[@]}" -eq 4 ]

@@ -29,7 +29,7 @@ Result<std::vector<Entry>> entries_in(const At& at) {
   while (const dirent* entry = ::readdir(stream)) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..")
-      entries.push_back({std::string(name), DTTOIF(entry->d_type)});
+      entries.push_back({std::string(name), static_cast<mode_t>(DTTOIF(entry->d_type))});
     errno = 0;
   }
   const int err = errno;
