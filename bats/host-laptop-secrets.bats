@@ -86,6 +86,7 @@ set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.ex
     run laptop timeout 30 chillboxctl secrets push -H root@web1.example
     [ "$status" -eq 6 ]
     [[ "$output" == *"web1"*" is locked since its start at "*": nothing was sent"*"chillboxctl unlock -H "*web1* ]]
+    [[ "$output" != *"web1: web1"* ]]
     run -6 at_terminal expect:'Unlock it now? [Y/n]' type:n -- chillboxctl secrets push -H root@web1.example
     [ "$(json jobs '.jobs | length')" = "$jobs" ]
     run -0 at_terminal expect:'Unlock it now? [Y/n]' type:y expect:assphrase type:"$PASSPHRASE" -- chillboxctl secrets push -H root@web1.example

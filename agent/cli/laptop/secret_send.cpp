@@ -62,12 +62,12 @@ Result<std::string> signature_for(Call& call, const Places& places, const Person
 }
 
 Result<HostSession> unlocked_session(Call& call, const Host& host, const std::string& site) {
-  auto session = std::optional(TRY(HostSession::open(host, site)));
+  auto session = std::optional(TRY_IN(host.name, HostSession::open(host, site)));
   if (session->facts().sealed) {
     const control::Facts facts = session->facts();
     session.reset();
     TRY(unlock_before_sending(call, host, facts));
-    session.emplace(TRY(HostSession::open(host, site)));
+    session.emplace(TRY_IN(host.name, HostSession::open(host, site)));
   }
   return std::move(*session);
 }
@@ -90,9 +90,8 @@ Result<control::Job> follow(Call& call, HostSession& session, const std::string&
 }
 
 Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& key,
-    const SecretPlace& place, const SecretDoc& doc, const Target& target) {
+    const SecretPlace& place, const SecretDoc& doc, const Target& target, HostSession& session) {
   const SiteName site = TRY(SiteName::parse(place.site));
-  auto session = TRY(unlocked_session(call, target.host, place.site));
   const auto& facts = session.facts();
   if (has_another_key(target, facts.recipient))
     TRY(must_agree(call,
@@ -140,7 +139,9 @@ Result<void> send_secrets(Call& call, const Places& places, const PersonKey& key
       .example = "chillboxctl secrets push",
       .choose = choose_host};
   for (const Target& target : TRY(find_targets(places, question))) {
-    const auto job = TRY_IN(target.host.name, send_to(call, places, key, place, doc, target));
+    auto session = TRY(unlocked_session(call, target.host, place.site));
+    const auto job =
+        TRY_IN(target.host.name, send_to(call, places, key, place, doc, target, session));
     if (job.code)
       return fail(*job.code, cat(target.host.name, ": ", job.message));
     if (const auto kept = remember_sent(places, target.host.name, place, digests_of(doc)); !kept)
