@@ -40,7 +40,7 @@ killed() {
     kill -KILL $(pgrep -s "$(cat group)") 2>lost || : # it had ended
     wait $! || :
     for ((tries = 100; tries > 0; tries--)); do pgrep -s "$(cat group)" >lost || break; sleep 0.1; done # restic takes who was not waited for as alive
-    ! grep '^[a-z0-9]*: ' said # it was in the middle, or had ended well
+    run ! grep '^[a-z0-9]*: ' said # it was in the middle, or had ended well
     rm -rf "$TMPDIR"/chillbox-backup.* # who calls a hook removes its folder
 }
 
@@ -77,7 +77,7 @@ fails() {
     cat said >&2
     [ "$status" -eq "$expected" ]
     [ "$(wc -l <said)" -eq 1 ]
-    ! LC_ALL=C grep -q "$(printf '[\001-\011\013-\037]')" said
+    LC_ALL=C run ! grep "$(printf '[\001-\011\013-\037]')" said
     [ "$(wc -c <said)" -lt 500 ]
 }
 
@@ -279,10 +279,10 @@ fails() {
         with url=http://127.0.0.1:15556 bucket=$kind limit=3 <"$S3" >other
         started=$SECONDS
         case $kind in
-            silent) fails 5 s3 other list && fails 5 s3 other get x ;;
+            silent) fails 5 s3 other list; fails 5 s3 other get x ;;
             reset) fails 5 s3 other put x ;;
             cut) fails 5 s3 other get x ;;
-            endless) fails 1 s3 other list && fails 5 s3 other get x && rm fetched ;;
+            endless) fails 1 s3 other list; fails 5 s3 other get x; rm fetched ;;
             pages) fails 5 s3 other list ;;
         esac
         [ $((SECONDS - started)) -le 20 ]
@@ -294,7 +294,7 @@ fails() {
     with url=http://127.0.0.1:15556 bucket=redirect <"$S3" >other
     for verb in list 'put x' 'get x' 'delete x'; do fails 1 s3 other $verb; done
     grep -q redirect said
-    ! grep -q elsewhere "$BAD_LOG"
+    run ! grep elsewhere "$BAD_LOG"
     with url=http://127.0.0.1:15556 bucket=words <"$S3" >other
     for verb in list 'put x'; do fails 5 s3 other $verb; done
     with url=http://127.0.0.1:15556 bucket=names <"$S3" >other
@@ -322,6 +322,6 @@ fails() {
         done
         wait $! && false
         grep -q "$PWD/memory" seen
-        ! grep -q canary seen
+        run ! grep canary seen
     done
 }

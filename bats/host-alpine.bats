@@ -153,7 +153,7 @@ next_release() { # RELEASE
     jq -e '.packages | map(.name) | index("openssl") and index("sqlite") and any(test("/acmez"))' "$out/sbom.spdx.json"
     tar -xzf "$out/chillbox-$VERSION.tar.gz" -C "$LAPTOP"
     # Its headers are there for who has no package of them.
-    [ -s "$LAPTOP/chillbox-$VERSION/vendor/include/httplib.h" ] && [ -s "$LAPTOP/chillbox-$VERSION/vendor/include/CLI/CLI.hpp" ]
+    [[ -s "$LAPTOP/chillbox-$VERSION/vendor/include/httplib.h" && -s "$LAPTOP/chillbox-$VERSION/vendor/include/CLI/CLI.hpp" ]]
     make -n -C "$LAPTOP/chillbox-$VERSION" CCACHE= build/agent/cli/main.o | grep -q -- '-isystem vendor/include'
     tar -xzf "$out/aports-$VERSION.tar.gz" -C "$LAPTOP"
     (cd "$out" && . "$LAPTOP/chillbox/APKBUILD" && [ "$source" = "chillbox-$VERSION.tar.gz" ] && xargs <<<"$sha512sums" | sed 's/ /  /' | sha512sum --quiet -c)
@@ -192,7 +192,7 @@ in_abuild() { # STEP...
     run -0 in_abuild fetch unpack prepare
     cp -RL "$ROOT/${BUILD:-build}/static/$ARCH" "$bare/aports/testing/chillbox/src/build"
     # Without GNU tar it stops before it makes the archives: what is in them, and what they say of themselves, is there.
-    run in_abuild rootpkg
+    in_abuild rootpkg || echo "abuild: $?"
     for package in chillbox{,-doc,-openrc,-{bash,zsh,fish}-completion}; do
         ours=$PACKAGES/repo/v1/$ARCH/$package-$VERSION-r0.apk theirs=$bare/aports/testing/chillbox/pkg
         echo "$package"

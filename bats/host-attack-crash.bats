@@ -61,7 +61,7 @@ kill_often() {
     in_box rc-service -q chillboxd restart # which waits 15 s for an answer
     ended=$(in_box cut -d ' ' -f 1 /run/chillbox/chillboxd.starts)
     in_box cp /root/kept /etc/conf.d/chillboxd
-    [ "$ended" -ge 3 ] && [ "$ended" -le 6 ]
+    [[ "$ended" -ge 3 && "$ended" -le 6 ]]
     in_box rc-service -q chillboxd restart
     in_box chillboxctl ping --wait 10s
 }

@@ -35,7 +35,7 @@ live() { json releases hello '.releases[] | select(.live) | .version'; }
 ordered() {
     LAPTOP=$LAPTOP/${3:-ci} announce "$1" "$2" >/dev/null
     job=$(jq -r .job "$LAPTOP/${3:-ci}/answer")
-    run ctl job "$job" -f
+    ctl job "$job" -f >/dev/null 2>&1 || : # how it ended is printed next
     json job "$job" '.job | .code + ": " + .message'
 }
 # edge PYTHON_ARGS...: webhooks by hand on the edge's socket, past NGINX's limits. NAME FIRST COUNT TYPE DATA: prints how often each status came

@@ -31,7 +31,7 @@ load helpers/shop
     age-keygen -o "$LAPTOP/thief.key" 2>/dev/null
     run age -d -i "$LAPTOP/thief.key" "$LAPTOP/got.age"
     [ "$status" -ne 0 ]
-    ! grep -q 'sales\|SQLite' "$LAPTOP/got.age"
+    run ! grep -a 'sales\|SQLite' "$LAPTOP/got.age"
     box pull "$HOST" /var/lib/chillbox/backup.pub "$LAPTOP/host.pub"
     run minisign -V -p "$LAPTOP/host.pub" -m "$LAPTOP/got.age"
     [ "$status" -eq 0 ]
@@ -250,7 +250,7 @@ open_notices() { json notices shop '[.notices[] | select(.state == "open") | .ev
     wait_for 60 in_box pgrep -f -- '--proof'
     pid=$(in_box pgrep -f -- '--proof' | tail -n 1)
     uid=$(in_box sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$pid/status")
-    [ "$uid" -ge 65024 ] && [ "$uid" -le 65279 ]
+    [[ "$uid" -ge 65024 && "$uid" -le 65279 ]]
     in_box grep -qE 'NoNewPrivs:.1' "/proc/$pid/status"
     [ "$(in_box sh -c "ls -A /proc/$pid/root/var/lib")" = chillbox ]
     [ "$(in_box sh -c "ls -A /proc/$pid/root/var/lib/chillbox /proc/$pid/root/srv /proc/$pid/root/run" | grep -vc '^/proc\|^$')" = 1 ]

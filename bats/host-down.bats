@@ -207,7 +207,7 @@ first_line() { printf '%s\n' "${lines[0]}"; }
     run -0 ctl restart shop --no-watch
     [[ "$(json audit '.entries[0] | .site + " " + .verb + " " + .text')" == "shop restart "*"(--no-watch)" ]]
     job=$(json jobs dark '.jobs[0].id')
-    run ctl retry "$job" --allow-downgrade
+    run -9 ctl retry "$job" --allow-downgrade
     [ "$(json audit '[.entries[] | select(.verb == "retry")][0] | .site + " " + .actor')" = "dark uid:0 root" ]
     [[ "$(json audit '[.entries[] | select(.verb == "retry")][0].text')" == "$job --allow-downgrade: "* ]]
 }

@@ -51,7 +51,7 @@ makes_a_user() {
     entry=$(in_box grep "^$2:" /etc/passwd)
     [ "$(grep -c . <<<"$entry")" -eq 1 ]
     IFS=: read -r _ _ uid gid _ home shell <<<"$entry"
-    [ "$uid" -gt 0 ] && [ "$uid" -lt 1000 ]
+    [[ "$uid" -gt 0 && "$uid" -lt 1000 ]]
     [ "$(in_box sh -c "grep '^$2:' /etc/group | cut -d : -f 3")" = "$gid" ]
     [ "$home" = "/var/lib/$2" ]
     [[ "$shell" == */nologin || "$shell" == /bin/false ]]

@@ -134,7 +134,7 @@ canary() { on 1 in_box sed -n 2p /var/lib/chillbox/certs/hello.pem; }
     wait_for 30 claimed 2
     on 2 in_box sh -c 'kill -KILL $(cat /run/supervise-chillboxd.pid) $(pgrep -x chillboxd)'
     ca fault
-    run on 3 ctl tls renew hello --no-wait
+    run -0 on 3 ctl tls renew hello --no-wait
     waits() { [ "$(of 3 .problem)" = 'web2 orders it for the fleet' ]; }
     wait_for 30 waits
     [ "$(on 3 sha_of hello)" = "$was" ]

@@ -86,7 +86,7 @@ restart_sealed() { in_box rc-service -q chillboxd restart; }
     in_box rc-service -q chillboxd start
     run -0 ctl doctor
     [[ "$output" == *"warn  lock          the host is locked"*"-> chillboxctl unlock"* ]]
-    run with_passphrase wrong unlock
+    run -4 with_passphrase wrong unlock
     [[ "$(ctl doctor)" == *"warn  unlock        1 wrong passphrases"* ]]
     wait_for 10 unlock
 }

@@ -214,7 +214,8 @@ same() { # NAME LABELS FILTER: the metric is what status --json says
     wait_for 20 eval '[ "$(code /)" = 200 ]'
     for _ in $(seq 10); do get / >/dev/null; done
     sleep 1.5
-    [ "$(requests)" -ge $((before + 31)) ] && [ "$(requests)" -le $((before + 60)) ]
+    after=$(requests)
+    [[ "$after" -ge $((before + 31)) && "$after" -le $((before + 60)) ]]
     [ "$(sum chillbox_counts_bad_lines_total)" = 0 ]
 }
 

@@ -48,7 +48,7 @@ has_line() { access 20 | grep -q "$1"; }
     [ "$output" = "nothing that was written then" ]
     now=$(date +%s)
     at=$(json logs hello --stream access -s 1m -g quoted '.lines[0].time_ms')
-    [ $((at / 1000 - now)) -ge -60 ] && [ $((at / 1000 - now)) -le 60 ]
+    [[ $((at / 1000 - now)) -ge -60 && $((at / 1000 - now)) -le 60 ]]
     # A file that was rotated is read with the one that goes on.
     in_box sh -c 'cd /var/log/nginx/hello && mv access.log access.log.1 && nginx -s reopen'
     get '/?after' >/dev/null

@@ -211,7 +211,7 @@ JSON
     done
     [ ! -e ssh.log ]
     while read -r host destination; do
-        run chillboxctl ping -H "$host"
+        run -5 chillboxctl ping -H "$host"
         grep -q -F -- "-- $destination " ssh.log
     done <<'END'
 ssh://root@one:2222 ssh://root@one:2222
@@ -281,7 +281,7 @@ END
     run -1 timeout 60 chillboxctl logs blog -H one -g '^((a|b)*)*\1\2\1$'
     [[ "$output" == *"-g: the expression takes more than a second for one line"* ]]
     run timeout 60 chillboxctl logs blog -H one -g '((((a{1,255}){1,255}){1,255}){1,255}){1,255}'
-    [ "$status" -ne 0 ] && [ "$status" -ne 124 ]
+    [[ "$status" -ne 0 && "$status" -ne 124 ]]
     run -2 chillboxctl logs blog -H one -g '(a'
     run -0 chillboxctl logs blog -H one -g 'ABA' -i
     run -0 chillboxctl logs blog -H one -g 'aba' --invert-match
