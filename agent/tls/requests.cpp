@@ -128,7 +128,10 @@ Result<control::CertificateRenewal> Certificates::renew(const std::string& site,
             join(chain.leaf_facts.names, " "), "; nothing of it is kept")};
   }
   const auto orders = TRY(m_host.store.certificate_orders(now() - 8 * k_day_ms));
-  auto over = over_budget(orders, record.id, record.wanted, record.served() && f.by.empty(), now());
+  // As the order itself asks, whose names are sorted.
+  auto names = record.wanted;
+  std::ranges::sort(names);
+  auto over = over_budget(orders, record.id, names, is_exempt(record), now());
   if (!over && f.problem_type == "rateLimited" && record.next_ms > now())
     over = Budget{record.next_ms, f.problem};
   if (over)

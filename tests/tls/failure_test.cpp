@@ -265,6 +265,22 @@ TEST_CASE("no more than three failed orders within an hour, whoever asks for mor
     CHECK(times[i] - times[i - 3] >= k_hour);
 }
 
+TEST_CASE("[fault-1108] a renewal that a person asks for keeps the CA's limit for the same names, in whatever order the site has them") {
+  TlsHost host;
+  for (int day = 1; day <= 4; ++day)
+    must(host.store->end_certificate_order(
+        must(host.store->begin_certificate_order({0, "blog", {"blog.example", "www.example"},
+            host.clock.wall_ms() - day * k_day, "begun"})),
+        "issued"));
+  host.deploy({"www.example", "blog.example"});
+  host.pass(k_minute);
+  CHECK(host.engine.orders.empty());
+  const auto asked = host.certificates->renew("blog", false);
+  REQUIRE_FALSE(asked);
+  CHECK(asked.error().code == Code::throttled);
+  CHECK(says(asked.error().message, "4 certificates of these names were issued within a week"));
+}
+
 TEST_CASE("[attack-G2] what a CA sends that is not for our key and names is refused, and the old one serves (tls 12)") {
   Served host;
   Authority stranger("Stranger");
