@@ -138,6 +138,29 @@ TEST_CASE("[fault-971] neither has one whose job takes longer than anybody waits
   CHECK(fleet.states() == "begun staged");
 }
 
+TEST_CASE("[fault-1106] a host that is away when its batch has baked has not failed, and is asked again by "
+          "the one that resumes") {
+  const std::string rule = GENERATE("stop", "rollback");
+  TwoHosts fleet;
+  fleet.state.rules.on_failure = rule;
+  fleet.put("web1/accidents", "order leaves\n");
+  CHECK(is_open(fleet.walk(std::chrono::seconds(2))));
+  CHECK(fleet.states() == "begun staged");
+  CHECK(fleet.has_new("web1"));
+  CHECK(fleet.text("web2/asked").empty());
+  fleet.put("web1/accidents", "");
+  SECTION("the release is live") {
+    CHECK(fleet.walk() == "done");
+    CHECK(fleet.states() == "done done ended");
+    CHECK(fleet.text("web1/asked").find("order") == fleet.text("web1/asked").rfind("order"));
+  }
+  SECTION("another one is") {
+    fleet.put("web1/live", k_old);
+    CHECK(fleet.walk().starts_with("unhealthy: "));
+    CHECK(fleet.states() == "failed staged ended");
+  }
+}
+
 TEST_CASE("a host that was away before it was begun has failed, and nothing was changed") {
   TwoHosts fleet;
   fleet.put("web1/accidents", "deploy away*\n");

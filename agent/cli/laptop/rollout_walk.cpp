@@ -246,6 +246,11 @@ Result<void> Walk::bake(Hosts hosts) {
     if (!host.is("done"))
       continue;
     const auto live = is_live(host);
+    if (!live && is_silence(live.error())) {
+      host.state = "begun"; // its job is asked for again, and then it bakes again
+      TRY(save());
+      return undecided(host, live.error());
+    }
     if (!live)
       TRY(failed(host, live.error()));
     else if (!*live)
