@@ -48,8 +48,10 @@ is() { [ "$($1 "$2")" = "$3" ]; }
     [[ "$output" =~ ^whsec_[A-Za-z0-9+/]+=*$ ]]
     printf '%s\n' "$output" >"$BATS_FILE_TMPDIR/ops.key"
     [ "$(in_box stat -c '%U %a' /etc/chillbox/notify/ops.toml)" = 'root 600' ]
-    run -2 in_box sh -c 'chillboxctl notify add other slack --set url=https://x </dev/null'
-    [[ "$output" == *'is a secret, which everybody could read'* ]]
+    for setting in url=https://x ' url=https://x' 'url =https://x'; do
+        run -2 in_box sh -c 'chillboxctl notify add other slack --set "$1" </dev/null' sh "$setting"
+        [[ "$output" == *'is a secret, which everybody could read'* ]]
+    done
     run -7 in_box sh -c 'echo url=http://127.0.0.1:8101/in | chillboxctl notify add ops webhook'
     run -3 in_box sh -c 'chillboxctl notify add x nosuch </dev/null'
     [[ "$output" == *"no hook 'nosuch'"*slack* ]]

@@ -113,7 +113,7 @@ Result<Values> settings_from(Call& call, const std::vector<Setting>& known) {
   Values values = TRY(values_on_input());
   for (const auto& pair : call.args.list("set")) {
     TRY(put(values, pair, "--set"));
-    const std::string name = pair.substr(0, pair.find('='));
+    const std::string name(trim(std::string_view(pair).substr(0, pair.find('='))));
     if (std::ranges::any_of(known, [&](const auto& one) { return one.name == name && one.secret; }))
       return fail(Code::usage,
           cat("--set: ", name,
