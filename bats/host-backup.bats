@@ -74,19 +74,21 @@ print(*db.execute("PRAGMA integrity_check").fetchone(), *db.execute("SELECT sum(
 
 @test "a target that is away, refuses, has no such place or is full fails with its own code, and the archive is kept for the next try [fault-630]" {
     before=$(newest)
+    kept=0
     for code in 5 4 3 6; do
         in_box sh -c "echo $code >/mnt/backups/refuse-put"
         run ctl backup create shop
         [ "$status" -eq "$((code == 6 ? 1 : code))" ]
         grep -q 'taken, but not stored: .*put is refused' <<<"$output"
-        [ "$(local_ones | wc -l)" = 2 ] # of the newest alone: it, and its signature
+        [ "$(local_ones | wc -l)" = $((kept += 2)) ] # each waits, with its signature
     done
     run ctl backup list shop
     grep -q 'the last try, .*failed: taken, but not stored' <<<"$output"
     [ "$(newest)" != "$before" ]
     in_box rm /mnt/backups/refuse-put
-    ctl backup create shop
+    ctl backup create shop # and the others before it
     [ -z "$(local_ones)" ]
+    [ "$(json backup list shop '[.backups[] | select(.stored_ms == 0)] | length')" = 0 ]
     [ "$(json backup list shop '.sites[0].problem')" = '' ]
 }
 

@@ -102,37 +102,38 @@ std::optional<Backups::Work> Backups::next_work() {
   return m_waiting.extract(m_waiting.begin()).value();
 }
 
-// The first one, and then the newest when the last proof is old enough. An hour less: the schedule
-// is not to the second.
+// The first one, and then the newest when the last proof is old enough, or a day after one that was
+// not good. An hour less: the schedule is not to the second.
 bool Backups::proof_due(const SiteRecord& record) const {
   const int64_t period = period_of(m_host.config.prove);
   const bool stored = std::ranges::any_of(
       record.backups, [](const Backup& b) { return b.stored_ms != 0 && b.gone_ms == 0; });
   const int64_t since = m_host.clock.wall_ms() - record.state.checked_ms;
+  const int64_t wait = record.state.unproven.empty() ? period : std::min(period, k_day_ms);
   return period > 0 && stored &&
-      (record.state.checked_ms == 0 || since < 0 || since >= period - k_hour_ms);
+      (record.state.checked_ms == 0 || since < 0 || since >= wait - k_hour_ms);
 }
 
-// The archive that could not be stored, or a new one.
+// What could not be stored, or a new one.
 Result<Backup> Backups::try_again(const SiteName& site) {
   const auto all = TRY(m_records.of(site)).backups;
   if (all.empty() || all.front().stored_ms != 0 || all.front().gone_ms != 0)
     return create_now(site);
-  Backup newest = all.front();
-  const auto stored = store_one(newest);
+  const auto stored = store_waiting(site);
   if (!stored && stored.error().code == Code::interrupted && m_stop)
     return std::unexpected(stored.error()); // it failed before, which is still noted
   note(site, stored ? "" : cat("taken, but not stored: ", stored.error().message));
   TRY(stored);
-  return newest;
+  return all.front();
 }
 
 void Backups::plan_retry() {
   bool failed = false;
   for (const auto& row : m_host.store.sites().value_or(std::vector<store::SiteRow>{})) {
     const auto record = m_records.of(row.site);
-    failed = failed ||
-        (!row.live.empty() && (is_due(row.site) || (record && !record->state.problem.empty())));
+    const bool bad = record &&
+        (!record->state.problem.empty() || (!record->state.unproven.empty() && proof_due(*record)));
+    failed = failed || (!row.live.empty() && (is_due(row.site) || bad));
   }
   const size_t before = m_retries;
   const bool again = failed && before < k_retries.size();

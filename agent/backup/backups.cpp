@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <ranges>
 #include <set>
 
 namespace chillbox::backup {
@@ -19,8 +20,21 @@ namespace {
 
 using control::Backup;
 
+// Of a site, while its target does not answer.
+constexpr size_t k_most_waiting = 7;
+
 std::string local_path(const os::Paths& paths, const Backup& b) {
   return cat(backups_dir(paths), "/", b.site.str(), "/", b.name.substr(b.name.rfind('/') + 1));
+}
+
+bool waits(const Backup& b) {
+  return b.stored_ms == 0 && b.gone_ms == 0;
+}
+
+// What says something of the backup, not of the way to it.
+bool is_verdict(const Result<Backup>& proven) {
+  constexpr std::array k_verdicts{Code::corrupt, Code::denied, Code::invalid};
+  return proven || std::ranges::find(k_verdicts, proven.error().code) != k_verdicts.end();
 }
 
 } // namespace
@@ -49,7 +63,7 @@ void Backups::sweep(const SiteName& site) {
     return log::error(cat("backup of '", site.str(), "': ", record.error().message));
   std::set<std::string> waiting;
   for (const auto& b : record->backups)
-    if (b.stored_ms == 0 && b.gone_ms == 0) {
+    if (waits(b)) {
       const std::string path = local_path(m_host.paths, b);
       waiting.insert({path, cat(path, k_signature_suffix)});
     }
@@ -85,22 +99,43 @@ void Backups::note(const SiteName& site, const std::string& problem) {
     m_host.changed();
 }
 
-// Archives on this host that are no longer the newest.
-void Backups::forget_local(const SiteName& site, uint64_t but) {
+// The oldest of those that wait to be stored, if there are more than `but`. False: it stays.
+bool Backups::forget_oldest(const SiteName& site, size_t but) {
   const auto record = m_records.of(site);
-  for (const auto& b : record ? record->backups : std::vector<Backup>{}) {
-    if (b.serial == but)
+  if (!record || static_cast<size_t>(std::ranges::count_if(record->backups, waits)) <= but)
+    return false;
+  Backup gone = *std::ranges::find_if(std::views::reverse(record->backups), waits);
+  gone.gone_ms = m_host.clock.wall_ms();
+  if (!m_records.put(gone)) // first: what no record names goes at the next start
+    return false;
+  const std::string path = local_path(m_host.paths, gone);
+  (void)m_host.disk.remove(path);
+  (void)m_host.disk.remove(cat(path, k_signature_suffix));
+  log::warn(cat("backup of '", site.str(), "': that of ", rfc3339(gone.taken_ms / 1000),
+      ", which could never be stored, is deleted for newer ones"));
+  return true;
+}
+
+// The oldest first. One whose archive is gone waits no longer, and one that the target refuses is
+// in no other one's way.
+Result<void> Backups::store_waiting(const SiteName& site) {
+  auto all = TRY(m_records.of(site)).backups;
+  Result<void> refused;
+  for (auto& b : std::views::reverse(all)) {
+    if (!waits(b))
       continue;
-    if (b.stored_ms == 0 && b.gone_ms == 0) { // first: what no record names goes at the next start
-      Backup gone = b;
-      gone.gone_ms = m_host.clock.wall_ms();
-      if (!m_records.put(gone))
-        continue;
+    if (m_host.disk.exists(local_path(m_host.paths, b))) {
+      auto stored = store_one(b);
+      if (!stored && stored.error().code != Code::denied)
+        return stored;
+      if (!stored && refused)
+        refused = std::move(stored);
+      continue;
     }
-    const std::string path = local_path(m_host.paths, b);
-    (void)m_host.disk.remove(path);
-    (void)m_host.disk.remove(cat(path, k_signature_suffix));
+    b.gone_ms = m_host.clock.wall_ms();
+    TRY(m_records.put(b));
   }
+  return refused;
 }
 
 // The signature last: what has none is no backup.
@@ -130,7 +165,13 @@ Result<Backup> Backups::make(const SiteName& site) {
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
   const Taker taker{m_host.disk, m_host.runner, m_host.clock, m_host.paths, m_host.config,
       m_host.host_name, m_host.as_root, m_host.prepare, &m_stop};
-  TRY(room_to_make(site));
+  const auto older = store_waiting(site);
+  if (!older && older.error().code == Code::interrupted && m_stop)
+    return std::unexpected(older.error());
+  auto room = room_to_make(site);
+  while (!room && forget_oldest(site, 1))
+    room = room_to_make(site);
+  TRY(room);
   const uint64_t serial = TRY(next_serial(site));
   const auto taken = TRY(
       take(taker, {.site = site, .release = row->live, .serial = serial, .stopped = row->stopped}));
@@ -147,11 +188,12 @@ Result<Backup> Backups::make(const SiteName& site) {
   TRY(m_records.put(b));
   for (const auto& warning : taken.report.warnings)
     log::warn(cat("backup of '", site.str(), "': ", warning));
-  forget_local(site, b.serial);
+  while (forget_oldest(site, k_most_waiting)) {}
   if (const auto stored = store_one(b); !stored)
     return fail(stored.error().code,
         cat("taken, but not stored: ", stored.error().message, "; it is kept as ",
             local_path(m_host.paths, b), " and stored with the next one"));
+  TRY_IN("stored, but not an older one that waits", older);
   return b;
 }
 
@@ -231,9 +273,10 @@ Result<Backup> Backups::verify_now(const SiteName& site) {
     return proven;
   const bool locked = !proven && proven.error().code == Code::sealed;
   const auto noted = m_records.change_state(site, [&](control::BackupState& state) {
-    if (!locked)
+    if (is_verdict(proven))
       state.checked_ms = m_host.clock.wall_ms();
-    state.unproven = proven ? "" : printable(proven.error().message, 1'000);
+    if (!locked) // of which nothing was said
+      state.unproven = proven ? "" : printable(proven.error().message, 1'000);
   });
   if (!noted)
     log::error(cat("backup of '", site.str(), "': ", noted.error().message));

@@ -3,8 +3,9 @@
 // account: its memory does not grow with the data.
 //
 // Taken, then stored, then proven: each step is in the store before the next begins. An archive
-// that could not be stored stays on this host, the newest of each site, until it is stored or a
-// newer one is.
+// that could not be stored stays on this host and is stored before the next one. While the target
+// does not answer, the newest seven of a site wait so, or fewer if the disk has no room for a new
+// one.
 #pragma once
 
 #include "backup/proof.hpp"
@@ -129,7 +130,8 @@ private:
   std::string stale(const control::BackupState& state) const;
   Result<void> store_one(control::Backup& backup);
   Result<uint64_t> next_serial(const SiteName& site);
-  void forget_local(const SiteName& site, uint64_t but);
+  Result<void> store_waiting(const SiteName& site);
+  bool forget_oldest(const SiteName& site, size_t but);
   void note(const SiteName& site, const std::string& problem);
 
   Host m_host;

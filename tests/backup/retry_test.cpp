@@ -160,6 +160,112 @@ TEST_CASE("what could not be stored is tried again after ten minutes and an hour
   }
 }
 
+TEST_CASE("[fault-1104] what could not be stored for days is stored before the next one, the oldest first") {
+  Desk desk;
+  const auto day = [&] {
+    desk.clock.sleep(os::Millis{24 * 3'600'000});
+    return desk.make();
+  };
+  desk.programs.code = 5;
+  const auto first = day(), second = day(), third = day();
+  CHECK(desk.local().size() == 6);
+  std::vector<std::string> order;
+  desk.programs.code = 0;
+  desk.programs.first = [&](const std::string& verb, const std::string& name) -> Result<void> {
+    if (verb == "put" && name.ends_with(".age"))
+      order.push_back(name);
+    return {};
+  };
+  SECTION("with the next one") {
+    const auto fourth = day();
+    CHECK(order == std::vector{first.name, second.name, third.name, fourth.name});
+    CHECK(desk.programs.stored.size() == 8);
+  }
+  SECTION("when it is tried again") {
+    desk.backups->retry();
+    desk.backups->wait();
+    CHECK(order == std::vector{first.name, second.name, third.name});
+  }
+  SECTION("one whose archive somebody deleted is in nobody's way") {
+    std::filesystem::remove(
+        cat(backups_dir(desk.paths), "/blog/", first.name.substr(first.name.rfind('/') + 1)));
+    desk.backups->retry();
+    desk.backups->wait();
+    CHECK(order == std::vector{second.name, third.name});
+    CHECK(desk.all(desk.blog).size() == 2);
+  }
+  SECTION("one that the target refuses keeps no newer one away, and is reported") {
+    desk.programs.first = [&](const std::string&, const std::string& name) -> Result<void> {
+      return name.starts_with(first.name) ? fail(Code::denied, "it is locked") : Result<void>();
+    };
+    const auto fourth = day();
+    CHECK(fourth.stored_ms != 0);
+    CHECK_SAYS(must(desk.backups->list(desk.blog)).sites.at(0).problem,
+        "stored, but not an older one that waits");
+    CHECK(desk.local().size() == 2);
+  }
+  for (const auto& b : desk.all(desk.blog))
+    CHECK((b.stored_ms != 0 || !desk.local().empty()));
+}
+
+TEST_CASE("[fault-1104] a target that never answers does not fill the disk: the newest seven wait") {
+  Desk desk;
+  desk.programs.code = 5;
+  control::Backup first = desk.make();
+  for (int i = 0; i < 8; ++i)
+    (void)desk.make();
+  CHECK(desk.all(desk.blog).size() == 7);
+  CHECK(desk.local().size() == 14);
+  CHECK(std::ranges::none_of(
+      desk.all(desk.blog), [&](const auto& b) { return b.serial == first.serial; }));
+}
+
+TEST_CASE("[fault-1107] a target that is away for a minute says nothing of a backup: the proof is made up for, and a locked host does not call a good one bad") {
+  Desk desk;
+  desk.config.prove = "weekly";
+  desk.begin();
+  const auto state = [&] { return must(desk.backups->list(desk.blog)).sites.at(0); };
+  const auto get_fails = [&](Code code) {
+    desk.programs.first = [code](const std::string& verb, const std::string&) -> Result<void> {
+      return verb == "get" ? fail(code, "so it is") : Result<void>();
+    };
+  };
+  get_fails(Code::unreachable);
+  (void)desk.make();
+  CHECK(state().checked_ms == 0);
+  CHECK_SAYS(state().unproven, "so it is");
+  CHECK(desk.in() == 600);
+  const std::string before = state().unproven;
+  get_fails(Code::sealed);
+  CHECK_FALSE(desk.backups->verify(desk.blog));
+  CHECK(state().unproven == before);
+  desk.programs.first = {}; // what it gives is nobody's
+  desk.backups->retry();
+  desk.backups->wait();
+  CHECK(state().checked_ms != 0);
+  CHECK(state().unproven != before);
+  CHECK(state().unproven != "");
+  CHECK_FALSE(desk.in());
+  // Not again and again, but the next day.
+  const auto checked = state().checked_ms;
+  desk.backups->unlocked();
+  desk.backups->wait();
+  CHECK(state().checked_ms == checked);
+  desk.clock.sleep(os::Millis{24 * 3'600'000});
+  desk.backups->unlocked();
+  desk.backups->wait();
+  CHECK(state().checked_ms > checked);
+}
+
+TEST_CASE("[fault-1107] a locked host that never proved a backup does not call it bad") {
+  Desk desk;
+  desk.programs.first = [](const std::string& verb, const std::string&) -> Result<void> {
+    return verb == "get" ? fail(Code::sealed, "locked") : Result<void>();
+  };
+  (void)desk.make();
+  CHECK(must(desk.backups->list(desk.blog)).sites.at(0).unproven == "");
+}
+
 TEST_CASE("a daemon that is started after a backup could not be stored tries that again, ten minutes after it failed [fault-843]") {
   Desk desk;
   CHECK_FALSE(desk.in()); // nothing failed
