@@ -58,7 +58,7 @@ box_exists() {
     read -r id <"$dir/id"
 }
 
-need_root() { [ "$(id -u)" -eq 0 ] || die "run me as root (sudo or doas)"; }
+need_root() { [ -w / ] || [ "$(id -u)" -eq 0 ] || die "run me as root (sudo or doas)"; }
 
 # Never over the border of a file system, whatever is mounted there.
 remove_tree() {

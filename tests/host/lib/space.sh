@@ -101,9 +101,10 @@ space_run() {
     init=$(pid_of "$dir/init") || die "box '$name' is not running (box start $name)"
     # From out here: a cgroup outside of the host's cgroup namespace cannot be left from within it.
     echo 0 2>/dev/null >"/proc/$init/root/sys/fs/cgroup/init/cgroup.procs" || :
-    exec nsenter --target "$init" --mount --uts --ipc --net --pid --cgroup --root --wd -- \
-        /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM="${TERM:-dumb}" \
-        LANG=C.UTF-8 SHELL=/bin/sh USER="$user" LOGNAME="$user" HOME=/root sh -c "$run_inside" sh "$@"
+    [ "$user" = root ] || set -- sh -c "$run_inside" sh "$@"
+    exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM="${TERM:-dumb}" \
+        LANG=C.UTF-8 SHELL=/bin/sh USER="$user" LOGNAME="$user" HOME=/root \
+        nsenter --target "$init" --mount --uts --ipc --net --pid --cgroup --root --wdns=/root -- "$@"
 }
 
 # As another user: their groups and their home.
