@@ -40,8 +40,11 @@ struct TreeLink {
 };
 
 struct TreeSize {
-  uint64_t bytes = 0;
+  uint64_t bytes = 0; // that a copy of it takes, each name of a file for itself
   uint64_t entries = 0;
+  // What its removal frees at least: a file with another name, there or elsewhere, is not counted.
+  uint64_t freed_bytes = 0;
+  uint64_t freed_entries = 0;
 };
 
 // How a tree is copied.

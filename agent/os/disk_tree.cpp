@@ -18,8 +18,12 @@ Result<void> measure_below(const At& at, TreeSize& size) {
   for (const std::string& name : TRY(names_in(at))) {
     const struct stat st = TRY(stat_at(at, name));
     ++size.entries;
+    // Of what somebody removes between two looks the kernel says that it has no name.
+    const bool sole = S_ISDIR(st.st_mode) || st.st_nlink <= 1;
+    size.freed_entries += sole;
     if (!S_ISDIR(st.st_mode)) {
-      size.bytes += static_cast<uint64_t>(st.st_size) / st.st_nlink; // another name has the rest
+      size.bytes += static_cast<uint64_t>(st.st_size);
+      size.freed_bytes += sole ? static_cast<uint64_t>(st.st_size) : 0;
       continue;
     }
     const Fd fd = TRY(enter(at, name));

@@ -26,7 +26,7 @@ public:
   Result<void> file(const std::string& path) {
     if (!m_disk.exists(path))
       return {};
-    note(path, {.bytes = m_disk.size(path), .entries = 1});
+    note(path, {.freed_bytes = m_disk.size(path), .freed_entries = 1});
     return m_dry_run ? Result<void>{} : m_disk.remove(path);
   }
   Result<void> tree(const std::string& path) {
@@ -40,8 +40,8 @@ public:
 private:
   void note(const std::string& path, const os::TreeSize& size) {
     m_pruned.paths.push_back(path);
-    m_pruned.bytes += size.bytes;
-    m_pruned.entries += size.entries;
+    m_pruned.bytes += size.freed_bytes;
+    m_pruned.entries += size.freed_entries;
   }
   os::Disk& m_disk;
   bool m_dry_run;
