@@ -96,6 +96,18 @@ refused() { # HOOK STATUS TEXT: under both shells
     [ "$(hash | wc -l)" -eq 1 ]
 }
 
+@test "[fault-1063] immutable: a link that leads to another file has another path" {
+    ln -s app-1.css "$CHILLBOX_SERVICE_DIR/app.css"
+    hash() { "$immutable/build" && ls "$CHILLBOX_BUILD_DIR/immutable"; }
+    echo 1 >"$CHILLBOX_SERVICE_DIR/app-1.css"
+    echo 2 >"$CHILLBOX_SERVICE_DIR/app-2.css"
+    first=$(hash)
+    ln -sfn app-2.css "$CHILLBOX_SERVICE_DIR/app.css"
+    [ "$(hash)" != "$first" ]
+    ln -sfn app-1.css "$CHILLBOX_SERVICE_DIR/app.css"
+    [ "$(hash)" = "$first" ]
+}
+
 @test "immutable: what the artifact has under immutable/NAME/HASH is not made twice; a folder without files is refused" {
     printf 'x' >file
     mkdir -p "$CHILLBOX_RELEASE_DIR/immutable/web/abc"
