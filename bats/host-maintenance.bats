@@ -47,6 +47,22 @@ generation() { in_box curl -s -H 'Host: generation.chillbox.invalid' http://127.
     run -3 ctl maintenance on nosuch
 }
 
+@test "[fault-1065] a site with a fallback page: its scripts and data are in maintenance, too" {
+    run -0 ctl maintenance off hello
+    rm -rf "$LAPTOP/hello"
+    mkdir -p "$LAPTOP/hello/page"
+    tee "$LAPTOP/hello/page/index.html" "$LAPTOP/hello/page/data.json" >"$LAPTOP/hello/page/app.js" <<<'the page'
+    jq -n --arg version "$(next_version)" '{name: "Page", server_name: "hello.example", version: $version, watch: "2s",
+        services: [{name: "page", lang: "static", fallback: "index.html"}]}' >"$LAPTOP/hello/hello.site.json"
+    run -0 send "$(pack)"
+    for flag in off on off; do
+        run -0 ctl maintenance "$flag" hello
+        for path in / /app.js /data.json /any/page; do [ "$(code "$path")" = "$([ "$flag" = on ] && echo 503 || echo 200)" ]; done
+        [ "$(code /none.js)" = "$([ "$flag" = on ] && echo 503 || echo 404)" ]
+    done
+    run -0 ctl maintenance on hello
+}
+
 @test "[fault-518] where NGINX remembers files, for all servers, it ends at once too" {
     nginx_says() { in_box sh -c 'nginx -t 2>/dev/null && nginx -s reload' && sleep 1; }
     in_box sh -c 'echo "open_file_cache max=1000; open_file_cache_valid 300s; open_file_cache_errors on;" >"$(dirname "$(ls /etc/nginx/*/chillbox.conf)")/cache.conf"'

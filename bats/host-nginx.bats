@@ -51,6 +51,12 @@ headers() { get "$@" -o /dev/null -D - | tr -d '\r'; }
     [[ "$(get unknown.test /)" == *"Welcome to nginx"* || "$(code unknown.test /)" = 404 ]] # Debian's, Alpine's
 }
 
+@test "[fault-1064] of immutable files, too, none is served whose name begins with a dot" {
+    in_box sh -c 'cd /srv/chillbox/blog/current/immutable/assets/abc && mkdir -p .git && echo secret | tee .htpasswd .git/config >/dev/null'
+    [ "$(code blog.test /immutable/assets/abc/a.css)" = 200 ]
+    for path in .htpasswd .git/config; do [ "$(code blog.test "/immutable/assets/abc/$path")" = 404 ]; done
+}
+
 @test "the generation is for this machine only, and changes with a reload" {
     before=$(get generation.chillbox.invalid /generation)
     [ "${#before}" -eq 16 ]

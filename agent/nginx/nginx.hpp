@@ -280,6 +280,7 @@ private:
   std::string m_binary;    // path and time of the binary that m_build is of
   Build m_build;
   std::string m_passed; // digest of the last candidate that was good
+  os::Millis m_passed_at{0};
   uint64_t m_wanted = 0,
            m_done = 0;    // reloads: tickets given, the newest that a finished reload covers
   Result<void> m_outcome; // of that one

@@ -100,7 +100,8 @@ private:
             "    error_page 404 ", at, web.not_found, ";\n    try_files $uri $uri/ ",
             web.fallback.empty() ? "=404" : cat(at, web.fallback), ";\n", k_hidden);
     if (!web.fallback.empty())
-      out += cat("    location ~* \"", asset_pattern(), "\" { }\n");
+      out += cat("    location ~* \"", asset_pattern(), "\" {\n", m_check, away(),
+          "    }\n"); // no `if` is inherited
     return out + "  }\n";
   }
 
@@ -121,7 +122,7 @@ private:
       return {};
     return cat("  location ^~ /immutable/ {\n    root ", m_in.paths.site(m_in.site->slug),
         ";\n    charset utf-8;\n    try_files $uri =404;\n", security_headers("    "),
-        "    add_header Cache-Control $chillbox_immutable;\n  }\n");
+        "    add_header Cache-Control $chillbox_immutable;\n", k_hidden, "  }\n");
   }
 
   // Of a site in memory only nothing exists until the host is unlocked, its files neither: the

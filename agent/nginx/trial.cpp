@@ -137,7 +137,10 @@ Result<os::Exit> Nginx::try_candidate(const std::string& file, const std::string
   const std::string candidate =
       m_paths.run() + "/nginx-candidate"; // on tmpfs: nothing of it has to be synced
   const std::string digest = TRY_IN("nginx test", fill_candidate(candidate, dir, file, text));
-  if (digest == m_passed) { // a moment ago, in this job's preflight
+  constexpr os::Millis k_moment{
+      5'000}; // what is around these files, such as nginx.conf, may change meanwhile
+  const auto now = m_clock.mono();
+  if (digest == m_passed && now - m_passed_at < k_moment) { // in this job's preflight
     TRY(m_disk.remove_tree(candidate));
     return os::Exit{0, 0, "", ""};
   }
@@ -149,7 +152,7 @@ Result<os::Exit> Nginx::try_candidate(const std::string& file, const std::string
   auto exit = TRY(m_runner.run(c));
   TRY(m_disk.remove_tree(candidate));
   if (exit.ok() && conflicting_names(exit.err).empty())
-    m_passed = digest;
+    m_passed = digest, m_passed_at = now;
   return exit;
 }
 
