@@ -82,7 +82,8 @@ bool is_less(const Person& now, const Person& before) {
 // A key is one person's, and a name one key's.
 Result<void> check_keys(const Call& call, const Person& wanted, const std::string& former_key) {
   const auto people = load_people(call.host().paths, nullptr);
-  if (people.size() >= k_most_people)
+  if (people.size() >= k_most_people &&
+      std::ranges::find(people, wanted.name, &Person::name) == people.end())
     return fail(Code::too_large, cat("there are ", people.size(), " people already"));
   for (const auto& other : people) {
     if (other.name == wanted.name)

@@ -74,9 +74,12 @@ Result<void> WebhookIntake::check_quota(const std::string& sender, uint64_t size
     return there.bytes + open.bytes + size <= most &&
         there.by_actor[sender] + open.of_sender + size <= most_of_sender;
   };
-  for (const bool all : {false, true}) { // parts go first: his own, then all
+  for (const bool all :
+      {false, true}) { // parts go first: his own, then all, if they are what is in the way
     if (fits())
       return {};
+    if (all && there.by_actor[sender] + open.of_sender + size > most_of_sender)
+      break;
     m_parts.drop(
         [&](const std::string& whose, const PartialUpload&) { return all || whose == sender; });
     open = flying(sender);

@@ -120,9 +120,13 @@ WebhookIntake::Answer WebhookIntake::answer_to(
 
 WebhookIntake::Answer WebhookIntake::job_answer(
     const Asker& asker, int status, const store::Job& job) {
-  constexpr int64_t k_capability_life = 86'400; // seconds
-  const std::string cap = "?cap=" +
-      capability_text(m_host_secret, {job.id, job.key, job.created_ms / 1000 + k_capability_life});
+  // For a day; of what is sent again later for half a day more each time, so that the answer is
+  // the same at first and the links are never over.
+  constexpr int64_t k_half = 43'200; // seconds
+  const int64_t created = job.created_ms / 1000;
+  const int64_t halves = std::max<int64_t>(0, m_host.clock.wall_ms() / 1000 - created) / k_half;
+  const std::string cap =
+      "?cap=" + capability_text(m_host_secret, {job.id, job.key, created + (2 + halves) * k_half});
   const std::string place = cat("/v1/jobs/", job.id, cap);
   // control::Accepted as text: nothing in it needs an escape.
   std::string body = cat(R"({"job":")", job.id, R"(","links":{)");

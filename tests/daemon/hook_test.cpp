@@ -211,6 +211,28 @@ TEST_CASE("[fault-11] the same webhook again has the same answer with 200, and n
   }
 }
 
+TEST_CASE("[fault-1066] what is sent again after days has links that are good") {
+  IntakeHost host;
+  const std::string body = host.any_deploy();
+  const auto first = host.hook({.body = body});
+  REQUIRE(first.status == 202);
+  const auto is_good = [&](const auto& answer) {
+    const std::string link = answer.body["links"]["status"];
+    const auto found = daemon::read_capability(
+        must(host.store().host_secret()), link.substr(link.find("?cap=") + 5));
+    return found && found->until > host.clock.wall() && found->until <= host.clock.wall() + 86'400;
+  };
+  CHECK(is_good(first));
+  for (const int hours : {23, 2, 100}) {
+    host.clock.move(std::chrono::hours{hours});
+    const auto again = host.hook({.body = body});
+    CHECK(again.status == 200);
+    CHECK(is_good(again));
+  }
+  CHECK_FALSE(is_good(first));
+  CHECK(host.jobs() == 1);
+}
+
 TEST_CASE("[fault-11] the same webhook twice in one batch is one job") {
   IntakeHost host;
   const auto whole = host.complete({.body = host.any_deploy()});

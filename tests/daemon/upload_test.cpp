@@ -368,6 +368,36 @@ TEST_CASE("where there are several senders, one alone fills half of the quota, a
   CHECK(take('c', "msg_4", signature, body, 400).status == 200);
 }
 
+TEST_CASE("[fault-1082] who is over his own half of the quota gets no room by others' partial uploads [attack-B2]") {
+  UploadHost host;
+  host.intake.reset();
+  const std::string other_key = crypto::new_webhook_key();
+  host.write(host.paths.webhooks() + "/other.key", other_key + "\n");
+  host.config.uploads_max = 1000;
+  host.restart_all();
+  const auto begin = [&](char digit, const std::string& id, const std::string& slug, uint64_t size,
+                         const std::string& with) {
+    const auto body = host.deploy_body({.sha256 = std::string(64, digit), .size = size}, slug);
+    const auto now = std::to_string(host.clock.wall());
+    const auto job = host.hook({.body = body,
+        .id = id,
+        .timestamp = now,
+        .signature = with.empty()
+            ? ""
+            : crypto::sign_webhook(crypto::parse_webhook_key(with).value(), id, now, body)});
+    REQUIRE(job.status == 202);
+    return std::pair(job.body["job"].get<std::string>(),
+        host.begin(std::string(64, digit), "artifact", host.cap(job.body["job"]), size));
+  };
+  const auto [job, part] = begin('a', "msg_2", "farm", 300, other_key);
+  REQUIRE(part.status == 200);
+  must(os::write_all(part.fd.get(), bytes_of(std::string(100, 'x'))));
+  CHECK(host.ask(PacketVerb::upload_done, {part.ticket, "cut off after some bytes"}).status == 422);
+  CHECK(begin('b', "msg_3", "shop", 400, "").second.status == 200);
+  CHECK(begin('c', "msg_4", "mill", 400, "").second.status == 503);
+  CHECK(host.ask(PacketVerb::job_get, {job, host.cap(job)}).body["upload"]["received"] == 100);
+}
+
 TEST_CASE("what is refused is counted, what the edge refused by itself too [attack-B2]") {
   UploadHost host;
   CHECK(host.intake->refused().uploads == 0);
