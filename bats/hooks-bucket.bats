@@ -10,7 +10,7 @@ setup() {
     echo 'a {}' >releases/1/h4sh/css/a.css
     ln -s "$PWD/releases/1/h4sh" srv/chillbox/blog/immutable/web/h4sh
     printf '[folder]\ntype = alias\nremote = %s/bucket\n' "$PWD" >etc/chillbox/rclone.conf
-    echo 'folder:my-bucket' >etc/chillbox/immutable-bucket
+    printf 'folder:my-bucket' >etc/chillbox/immutable-bucket
 }
 
 @test "immutable files are copied to where templates look for them, twice, and old ones stay; under each shell" {

@@ -85,15 +85,31 @@ said() { # TEXT: preflight says one thing, under both shells
     rmdir dep 2>/dev/null || [ -z "$(ls dep)" ]
 }
 
+@test "[fault-1081] packages for development alone are none" {
+    application
+    jq '.devDependencies = .dependencies | del(.dependencies)' package.json >new && mv new package.json
+    jq '.packages[""].devDependencies = .packages[""].dependencies | del(.packages[""].dependencies) | (.packages[] | select(.resolved or .version)) |= (.dev = true)' \
+        package-lock.json >new && mv new package-lock.json
+    run -0 collect
+    [[ "$(jq -r .messages.packages <<<"$output")" == "0, for "* ]]
+    said ''
+    run -0 with_dash "$node/build"
+}
+
 @test "a lock file that changed, and compiled parts for another machine, are refused before anything is changed [fault-273]" {
     application
     collect >/dev/null
     here=$(sh -c ". $HOOKS/lib/node-packages; this_machine")
     mv dep/npm-*.tar "$(ls dep/npm-*.tar | sed "s/$here/musl-riscv/")"
     said '' # no compiled parts: it is for every machine
-    mkdir -p node_modules/x/build && touch node_modules/x/build/x.node
-    tar -rf dep/npm-*-musl-riscv.tar node_modules/x/build/x.node
-    said "have compiled parts for another machine: this host is $here"
+    cp dep/npm-*-musl-riscv.tar plain
+    mkdir -p node_modules/x/build node_modules/x/bin && touch node_modules/x/build/x.node && printf '\177ELF\002' >node_modules/x/bin/esbuild
+    for part in build/x.node bin/esbuild; do
+        tar -rf dep/npm-*-musl-riscv.tar "node_modules/x/$part"
+        said "have compiled parts for another machine: this host is $here"
+        cp plain dep/npm-*-musl-riscv.tar
+    done
+    tar -rf dep/npm-*-musl-riscv.tar node_modules/x/bin/esbuild
     run -3 with_dash "$node/build"
     collect --python=3.12 --platform=musllinux_1_2_aarch64 >/dev/null
     [ -f dep/npm-*-musl-arm64.tar ]
@@ -136,7 +152,7 @@ said() { # TEXT: preflight says one thing, under both shells
     said ''
 }
 
-@test "[fault-1091] scripts.start may have arguments after its file, and files for its options: only files are named in full" {
+@test "[fault-1069] [fault-1091] scripts.start may have arguments after its file, and files for its options: only files are named in full" {
     mkdir -p "$CHILLBOX_BUILD_DIR/app"
     touch server.js tracing.js
     start() { # SCRIPT ARGUMENTS...
@@ -152,7 +168,21 @@ said() { # TEXT: preflight says one thing, under both shells
     start 'node --no-warnings ./server.js --port 8080 -- ./config.json' "--no-warnings $app/server.js --port 8080 -- ./config.json"
     start 'node -r ./tracing.js --import tracing.js server dev' "-r $app/tracing.js --import $app/tracing.js $app/server dev"
     printf '{"scripts": {"start": "node -r dotenv/config server.js"}}\n' >package.json
-    said "package.json starts 'dotenv/config', which is not in the service's folder"
+    said 'package.json starts node with -r dotenv/config, a package: name a file that imports it, or a command with "run-cmd"'
+    # [fault-1069] options with "=", values that are no files, packages, and folders
+    start 'node --import=./tracing.js --require=tracing.js server.js' "--import=$app/tracing.js --require=$app/tracing.js $app/server.js"
+    start 'node --conditions production --stack-size 2000 server.js' "--conditions production --stack-size 2000 $app/server.js"
+    printf '{"scripts": {"start": "node --import=tsx server.js"}}\n' >package.json
+    said 'package.json starts node with --import tsx, a package: name a file that imports it, or a command with "run-cmd"'
+    printf '{"scripts": {"start": "node --import=./gone.js server.js"}}\n' >package.json
+    said "package.json starts './gone.js', which is not in the service's folder"
+    mkdir dist
+    touch dist/app.js
+    printf '{"main": "dist/app.js", "scripts": {"start": "node ."}}\n' | tee package.json >"$app/package.json"
+    said ''
+    [ "$(with_dash "$node/command" | tail -n 1)" = "$app" ]
+    printf '{"main": ".", "scripts": {"start": "node ."}}\n' >package.json
+    said "package.json starts '.', which is not in the service's folder"
 }
 
 @test "engines.node is a range as npm reads it, and holds for the host" {

@@ -304,7 +304,7 @@ END
     [ "$(inside 'import thing; print(thing.where)')" = wheel ]
 }
 
-@test "command: the site file goes before gunicorn.conf.py, and that before the defaults" {
+@test "[fault-1067] command: the site file goes before gunicorn.conf.py, and that before the defaults" {
     flask_site
     with_dash "$python/build"
     export CHILLBOX_SLOT=b CHILLBOX_SOCKET=/run/x/web.b.sock
@@ -319,6 +319,9 @@ $CHILLBOX_BUILD_DIR/venv/bin/gunicorn" ]
     set_up=$(CHILLBOX_APP='a:b("x y")' CHILLBOX_WORKERS=3 CHILLBOX_WORKER_CLASS=gthread CHILLBOX_MAX_REQUESTS=9 CHILLBOX_MAX_REQUESTS_JITTER=2 \
         CHILLBOX_LOG_LEVEL=debug with_dash "$python/command")
     [[ "$set_up" != *--graceful-timeout* ]]
+    # [fault-1067] also with its type
+    printf 'graceful_timeout: int = 5\nlimit_request_line : "int|None"=5\n' >gunicorn.conf.py
+    [[ "$(with_dash "$python/command")" != *--graceful-timeout* && "$(with_ash "$python/command")" != *--limit-request-line* ]]
     [[ "$set_up" == *$'--workers\n3\n--worker-class\ngthread\n--max-requests\n9\n--max-requests-jitter\n2\n--log-level\ndebug\n'* ]]
     [ "$(tail -n 1 <<<"$set_up")" = 'a:b("x y")' ]
 }

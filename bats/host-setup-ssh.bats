@@ -115,6 +115,18 @@ unfake() { in_box rm "/usr/local/bin/$1"; }
     refused 'no chillboxctl in what was sent' --trust "$LAPTOP/spare.pub" --passphrase-fd 3 3<<<"$PASSPHRASE"
 }
 
+@test "[fault-1068] a key of packages that is another one than the host has: exit 4, and no other key of them is installed" {
+    in_box sh -c 'mkdir -p /root/keys /etc/apk/keys && cd /root/keys && echo ours >/etc/apk/keys/b.rsa.pub && echo new | tee a.rsa.pub b.rsa.pub >c.rsa.pub'
+    box push "$HOST" "$ROOT/hooks/setup/install" /root/
+    [ -n "${PACKAGES-}" ] || fake apk 'echo "apk: not asked" >&2; exit 1'
+    before=$(footprint)
+    run -4 in_box sh /root/install /root/keys
+    [[ "$output" == *"/etc/apk/keys/b.rsa.pub is another key than yours of that name. Nothing was changed" ]]
+    [ "$(footprint)" = "$before" ]
+    in_box rm -r /root/keys /root/install /etc/apk/keys/b.rsa.pub
+    [ -n "${PACKAGES-}" ] || unfake apk
+}
+
 @test "without a terminal it does not ask, and a package that is not there is named" {
     before=$(footprint)
     run -2 laptop chillboxctl setup root@web1.example --package "$PACKAGE"

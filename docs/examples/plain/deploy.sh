@@ -59,5 +59,13 @@ send 0 || {
   while [ -n "$(received true)" ]; do sleep 1; done # the host still waits for the rest
   send "$(received false)"
 }
-curl -sSN "$url$(link events)" | sed -n 's/^data: //p'
-curl -sSf "$url$(link status)" | grep -q '"state":"done"'
+# The stream may end before the job does: after an hour, while others have all streams, or when the host is upgraded.
+last=0
+while :; do
+  curl -sSN -H "last-event-id: $last" "$url$(link events)" | sed -n -e 's/^data: //p' -e "/^id: /w $packed/ids" || :
+  [ ! -s "$packed/ids" ] || last=$(sed -n '$s/^id: //p' "$packed/ids")
+  curl -sSf --retry 5 "$url$(link status)" >"$packed/job"
+  grep -qE '"state":"(queued|running|waiting-[a-z]*)"' "$packed/job" || break
+  sleep 2
+done
+grep -q '"state":"done"' "$packed/job"

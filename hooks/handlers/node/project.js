@@ -19,6 +19,11 @@ function read(name) {
 
 // These take a file as a word of its own: "node -r ./tracing.js server.js".
 const WITH_FILE = ["-r", "--require", "--import", "--loader", "--experimental-loader", "--env-file", "--env-file-if-exists"];
+// And these something else.
+const WITH_VALUE = [
+  "-C", "--conditions", "--disable-warning", "--dns-result-order", "--icu-data-dir", "--max-http-header-size", "--max-old-space-size", "--max-semi-space-size",
+  "--openssl-config", "--redirect-warnings", "--stack-size", "--title", "--trace-event-categories", "--unhandled-rejections",
+];
 
 // "node FILE", with options before it and arguments after it, of scripts.start, else main, else what npm and node themselves take.
 // words: all up to FILE; rest: its arguments.
@@ -31,7 +36,7 @@ function start(project) {
       throw new Error(`package.json: scripts.start is '${script}', which is more than node and a file: name the file with "app", or a command with "run-cmd"`);
     }
     words.shift();
-    const file = words.findIndex((word, i) => !word.startsWith("-") && !WITH_FILE.includes(words[i - 1]));
+    const file = words.findIndex((word, i) => !word.startsWith("-") && ![...WITH_FILE, ...WITH_VALUE].includes(words[i - 1]));
     return { words: words.splice(0, file === -1 ? words.length : file + 1), rest: words };
   }
   const found = [project.main, "server.js", "index.js"].find((name) => name && is_file(name));
@@ -39,14 +44,44 @@ function start(project) {
   return { words: [found], rest: [] };
 }
 
+// The file that word i of them names, and what stands before it: "--import=". undefined: none.
+function file_in(words, i) {
+  const [, option, name] = /^(--[a-z-]+)=(.+)$/.exec(words[i]) || [];
+  if (WITH_FILE.includes(option)) return { before: `${option}=`, name };
+  return words[i].startsWith("-") || WITH_VALUE.includes(words[i - 1]) ? undefined : { before: "", name: words[i] };
+}
+
 // A service does not run in the folder of its build: the files are named in full.
 function argv(project) {
   const { words, rest } = start(project);
-  return words.map((word) => (word.startsWith("-") ? word : path.join(process.env.CHILLBOX_BUILD_DIR, "app", word))).concat(rest);
+  const full = (word, i) => {
+    const file = file_in(words, i);
+    return file ? file.before + path.join(process.env.CHILLBOX_BUILD_DIR, "app", file.name) : word;
+  };
+  return words.map(full).concat(rest);
 }
 
-function is_file(name) {
-  return [name, `${name}.js`, `${name}/index.js`].some((one) => fs.existsSync(one) && fs.statSync(one).isFile());
+// What node itself finds by such a name; a folder says by its own package.json.
+function is_file(name, follow = true) {
+  if ([name, `${name}.js`, `${name}/index.js`].some((one) => fs.existsSync(one) && fs.statSync(one).isFile())) return true;
+  const own = `${name}/package.json`;
+  const main = follow && fs.existsSync(own) && read(own).main;
+  return typeof main === "string" && is_file(path.join(name, main), false);
+}
+
+// What is wrong with these words; undefined: nothing.
+function word_problem(words) {
+  if (words.length === 0) return "package.json starts '', which is not in the service's folder";
+  for (let i = 0; i < words.length; ++i) {
+    const file = file_in(words, i);
+    if (!file || is_file(file.name) || /^--env-file-if-exists/.test(file.before || words[i - 1])) continue;
+    const option = file.before.slice(0, -1) || (WITH_FILE.includes(words[i - 1]) && words[i - 1]);
+    if (option && !option.startsWith("--env-file") && !/^[./]/.test(file.name)) {
+      return `package.json starts node with ${option} ${file.name}, a package: name a file that imports it, or a command with "run-cmd"`;
+    }
+    return `package.json starts '${file.name}', which is not in the service's folder`;
+  }
+  return undefined;
 }
 
 function numbers(text) {
@@ -101,9 +136,8 @@ function problems() {
   }
   if (!process.env.CHILLBOX_RUN_CMD) {
     try {
-      const files = start(project).words.filter((word) => !word.startsWith("-"));
-      const missing = files.length === 0 ? "" : files.find((file) => !is_file(file));
-      if (missing !== undefined) say(`package.json starts '${missing}', which is not in the service's folder`);
+      const problem = word_problem(start(project).words);
+      if (problem) say(problem);
     } catch (error) {
       say(error.message);
     }
