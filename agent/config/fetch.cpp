@@ -67,7 +67,7 @@ const Table<HostFetch>& fetch_table() {
       {"ca_file", into(&F::ca_file, Text{k_file_or_empty})},
       {"proxy", into(&F::proxy, Text{k_proxy})},
       {"private_addresses", into(&F::private_addresses, Boolean{})},
-      {"timeout", into(&F::timeout, Duration{})}};
+      {"timeout", into(&F::timeout, Duration{.whole = true})}};
   return k_fetch;
 }
 

@@ -122,17 +122,19 @@ std::optional<bool> Boolean::operator()(const Location& at, const Json& json) co
 
 std::optional<std::chrono::milliseconds> Duration::operator()(
     const Location& at, const Json& json) const {
+  std::optional<std::chrono::milliseconds> found;
   if (json.is_string()) {
-    if (const auto duration = parse_duration(json.get_ref<const std::string&>(), zero);
-        duration && *duration <= most)
-      return duration;
+    found = parse_duration(json.get_ref<const std::string&>(), zero);
   } else if (json.is_number()) {
     const double seconds = json.get<double>();
     if (seconds >= (zero ? 0 : 0.001) && seconds <= static_cast<double>(most.count()))
-      return std::chrono::milliseconds(std::llround(seconds * 1000));
+      found = std::chrono::milliseconds(std::llround(seconds * 1000));
   }
+  if (found && *found <= most && (!whole || *found % std::chrono::seconds(1) == found->zero()))
+    return found;
   return at.refuse(json,
-      cat("a time such as \"500ms\", \"10s\", \"2m\", \"1h\", or a number of seconds, at most ",
+      cat(whole ? "a time of whole seconds such as " : "a time such as \"500ms\", ",
+          "\"10s\", \"2m\", \"1h\", or a number of seconds, at most ",
           most < std::chrono::hours(1) ? cat(most.count(), "s") : cat(most.count() / 3600, "h"),
           zero ? ", or 0" : ""));
 }

@@ -73,6 +73,7 @@ struct Boolean {
 struct Duration { // "500ms", "10s", or a number of seconds
   bool zero = false;
   std::chrono::seconds most{32'400}; // 9h
+  bool whole = false;                // of seconds
   std::optional<std::chrono::milliseconds> operator()(const Location& at, const Json& json) const;
 };
 struct Size { // "256M", or a number of bytes

@@ -150,9 +150,10 @@ const TextRule k_heartbeat{"the https:// URL of a check, or \"\"", 1000, heartbe
 
 const Table<HostNotify>& notify_table() {
   using N = HostNotify;
-  static const Table<N> k_notify{{"gather", into(&N::gather, Duration{.zero = true})},
+  static const Table<N> k_notify{
+      {"gather", into(&N::gather, Duration{.zero = true, .whole = true})},
       {"heartbeat", into(&N::heartbeat, Text{k_heartbeat})},
-      {"every", into(&N::every, Duration{})}};
+      {"every", into(&N::every, Duration{.whole = true})}};
   return k_notify;
 }
 
@@ -195,8 +196,8 @@ const Section& sections() {
               {"ratio_max", into(&H::ratio_max, Integer{1, 100'000})},
               {"jobs_max", into(&H::jobs_max, Integer{1, 64})},
               {"queue_max", into(&H::queue_max, Integer{1, 100'000})},
-              {"upload_wait", into(&H::upload_wait, Duration{})},
-              {"build_timeout", into(&H::build_timeout, Duration{})},
+              {"upload_wait", into(&H::upload_wait, Duration{.whole = true})},
+              {"build_timeout", into(&H::build_timeout, Duration{.whole = true})},
               {"tasks_default", into(&H::tasks_default, Integer{16, 100'000})},
               {"serial_jump_max", into(&H::serial_jump_max, Integer{1, INT64_MAX})},
               {"reserve_percent", into(&H::reserve_percent, Integer{0, 50})},
