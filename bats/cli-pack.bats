@@ -77,7 +77,7 @@ use_pip() {
     [[ "$output" == *"[##"*"..]"*" % of 30.0 MB"* ]]
 }
 
-@test "env[].cmd is a line for sh, told before it runs; the host gets its output and no command" {
+@test "[fault-1083] env[].cmd is a line for sh, told before it runs; the host gets its output and no command" {
     edit '.env = [{name: "WHO", value: "$SLUGNAME"}, {name: "HASH", value: "old", cmd: "printf %s \"$WHO-$VERSION\" | tr a-z A-Z"}]'
     run -0 --separate-stderr pack
     [[ "$stderr" == *'running printf %s "$WHO-$VERSION" | tr a-z A-Z'* ]]
@@ -87,6 +87,10 @@ use_pip() {
     edit '.env[1].value = ""'
     run -4 pack --no-commands
     [[ "$output" == *"env HASH: "*"--no-commands"* ]]
+    # [fault-1083] what it prints is the value, also with what looks like a variable
+    edit '.env[1].cmd = "printf \"a\\$b pa\\$\\$word\""'
+    run -0 pack
+    [ "$(site_json | jq -r '.env[1].value')" = 'a$$b pa$$$$word' ]
     edit '.env[1].cmd = "echo no luck >&2; exit 3"'
     run -1 pack
     [[ "$output" == *"env HASH: "*"ended with 3: no luck"* ]]
@@ -159,9 +163,35 @@ use_pip() {
     [[ "$(listed | grep '^blog/api/.*\(env\|node\)' | sort | xargs)" == "blog/api/.env blog/api/.env.example blog/api/node_modules/x/i.js blog/api/venv/lib/x.py blog/api/venv/pyvenv.cfg" ]]
 }
 
+@test "[fault-1084] a folder that is a link, or lies behind one, is refused by name: its files are not in the site [attack-W61]" {
+    refused() { # TEXT
+        run -1 pack
+        [[ "$output" == *"$1 is a link, and what is behind it is not packed: name the folder itself"* ]]
+        run -1 chillboxctl validate blog
+        [[ "$output" == *"$1 is a link"* ]]
+    }
+    mkdir -p outside && echo mine >outside/key
+    for name in redis nginx; do
+        ln -s ../outside "blog/$name"
+        refused "'$name/': '$name'"
+        rm "blog/$name"
+    done
+    ln -s "$PWD/outside" blog/backend/l
+    run -0 pack # a link in a folder is packed as one
+    [[ "$(listed)" != *key* ]]
+    printf 'app.py\nl/key\n' >blog/backend/MANIFEST
+    touch blog/backend/app.py
+    edit '.services[0].manifest = "MANIFEST"'
+    refused "'backend/l/key': 'backend/l'"
+    edit 'del(.services[0].manifest)'
+    mv blog/backend real
+    ln -s ../real blog/backend
+    refused "'backend/': 'backend'"
+}
+
 @test "a site written as TOML is the same archive as the one written as JSON" {
     edit '.name = "Gärten" | .env = [{name: "A", value: "1"}] | .services[0].health = {path: "/up", count: 2}'
-    jq -cS . blog/blog.site.json >new.json && mv new.json blog/blog.site.json
+    jq -c 'walk(if type == "object" then to_entries | sort_by(.key) | from_entries else . end)' blog/blog.site.json >new.json && mv new.json blog/blog.site.json
     json=$(pack --json | jq -r .tar_sha256)
     rm blog/blog.site.json
     cat >blog/blog.site.toml <<'TOML'

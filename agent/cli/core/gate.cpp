@@ -15,11 +15,11 @@ namespace {
 constexpr size_t k_max_command = 64 * 1024;
 constexpr std::string_view k_program = "CHILLBOX_HOST= chillboxctl";
 
-constexpr std::array<std::string_view, 36> k_relayed_verbs{"ping", "status", "sites", "top",
-    "report", "facts", "releases", "jobs", "report jobs", "job", "plan", "logs", "deploy",
-    "rollback", "undo", "restart", "start", "stop", "maintenance on", "maintenance off", "drain",
-    "undrain", "hold", "release-hold", "retry", "withdraw", "audit", "unlock", "lock", "people add",
-    "people list", "people remove", "fleet take", "rollout take", "rollout reports",
+constexpr std::array<std::string_view, 37> k_relayed_verbs{"ping", "status", "sites", "top",
+    "snapshots", "report", "facts", "releases", "jobs", "report jobs", "job", "plan", "logs",
+    "deploy", "rollback", "undo", "restart", "start", "stop", "maintenance on", "maintenance off",
+    "drain", "undrain", "hold", "release-hold", "retry", "withdraw", "audit", "unlock", "lock",
+    "people add", "people list", "people remove", "fleet take", "rollout take", "rollout reports",
     "rollout halt"};
 
 std::unexpected<Error> not_ours() {

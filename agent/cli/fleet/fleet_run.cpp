@@ -181,10 +181,12 @@ Result<int> FleetRun::objects() {
   };
   command.on_end = [&](const Host& host, const HostResult& from) {
     Json object{{"exit", from.code}};
-    if (from.code != 0)
+    const auto result = parse_json(last[host.name], k_max_host_answer);
+    if (result && result->is_object() && !result->contains("error"))
+      object["result"] =
+          *result; // also with another code: `plan --exit-code`, `status` of a site that is down
+    else if (from.code != 0)
       object["error"] = host_error(from, last[host.name]);
-    else if (const auto result = parse_json(last[host.name], k_max_host_answer))
-      object["result"] = *result;
     print(host, std::move(object));
   };
   std::vector<int> codes;
@@ -202,8 +204,7 @@ Result<int> FleetRun::overview() {
   for (size_t i = 0; i < results.size(); ++i) {
     const HostResult& from = results[i];
     codes.push_back(from.code);
-    const auto status = from.code == 0 ? control::read_answer<control::Status>(from.out)
-                                       : Result<control::Status>(fail(Code::unreachable, ""));
+    const auto status = control::read_answer<control::Status>(from.out); // exit 1: a site is down
     if (!status) {
       table.rows.push_back({m_hosts[i].name, cat("exit ", from.code), "", "", "", "",
           host_error(from, std::string(trim(from.out))).value("message", "")});
@@ -213,7 +214,9 @@ Result<int> FleetRun::overview() {
     const auto& host = status->host;
     std::vector<std::string> notes = host.warnings;
     for (const auto& site : status->sites)
-      if (site.state != control::SiteState::live)
+      if (!site.down.empty())
+        notes.push_back(cat(site.site, " is down for visitors: ", site.down));
+      else if (site.state != control::SiteState::live)
         notes.push_back(
             cat(site.site, ": ", site.waiting.empty() ? name(site.state) : site.waiting));
     table.rows.push_back({m_hosts[i].name, host.sealed ? "locked" : "unlocked",

@@ -23,7 +23,7 @@ Json host_error(const HostResult& from, const std::string& last_line);
 template <class T> struct HostAnswer {
   std::string host;
   int exit = 0;
-  std::optional<T> answer;   // with exit 0
+  std::optional<T> answer;   // also with another exit code: `status` has 1 for a site that is down
   std::string code, message; // else
 };
 
@@ -40,8 +40,7 @@ template <class T> Result<std::vector<HostAnswer<T>>> ask_hosts(
     const HostResult& from = (*results)[i];
     HostAnswer<T> one{
         .host = hosts[i].name, .exit = from.code, .answer = {}, .code = {}, .message = {}};
-    auto read =
-        from.code == 0 ? control::read_answer<T>(from.out) : Result<T>(fail(Code::failure, ""));
+    auto read = control::read_answer<T>(from.out);
     if (read) {
       one.answer = std::move(*read);
     } else if (from.code == 0) {

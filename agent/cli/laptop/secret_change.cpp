@@ -104,7 +104,7 @@ Result<SecretName> parse_secret_name(const std::string& text) {
   const auto colon = text.rfind(':');
   SecretName name{colon == std::string::npos ? "" : text.substr(0, colon),
       colon == std::string::npos ? text : text.substr(colon + 1)};
-  TRY(check_secret_key(name.key));
+  TRY(check_secret_key(name.key, SecretFormat::json));
   if (!name.file.empty())
     TRY(check_secret_path(name.file));
   return name;
@@ -148,6 +148,8 @@ Result<SecretName> SecretChange::resolve(const std::string& text) const {
     return fail(Code::usage,
         cat(printable(name.file, 80),
             " has no keys, which .env, .json, .cfg and .py have: `chillboxctl secrets edit` or `import` it as a whole"));
+  if (known == m_doc.files.end() || !known->second.keys.contains(name.key))
+    TRY(check_secret_key(name.key, format));
   return name;
 }
 

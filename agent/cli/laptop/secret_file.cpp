@@ -3,6 +3,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "config/dotenv.hpp"
+#include "config/references.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -76,12 +77,26 @@ bool append_unescaped(SecretString& out, std::string_view& rest) {
     rest.remove_prefix(2);
     return true;
   }
-  if (rest.size() < 6 || !rest.starts_with("\\u00") ||
-      std::isxdigit(static_cast<uint8_t>(rest[4])) == 0 ||
-      std::isxdigit(static_cast<uint8_t>(rest[5])) == 0)
+  // A character by its number, \xHH or \uHHHH.
+  const size_t digits = rest[1] == 'x' ? 2 : rest[1] == 'u' ? 4 : 0;
+  const auto hex = rest.substr(2, digits);
+  if (digits == 0 || hex.size() != digits ||
+      !std::ranges::all_of(hex, [](char c) { return std::isxdigit(static_cast<uint8_t>(c)) != 0; }))
     return false;
-  out += static_cast<char>(std::stoi(std::string(rest.substr(4, 2)), nullptr, 16));
-  rest.remove_prefix(6);
+  const int number = std::stoi(std::string(hex), nullptr, 16);
+  if (number >= 0xd800 && number <= 0xdfff)
+    return false; // half of one
+  if (number < 0x80) {
+    out += static_cast<char>(number);
+  } else if (number < 0x800) {
+    out += static_cast<char>(0xc0 | number >> 6);
+    out += static_cast<char>(0x80 | (number & 0x3f));
+  } else {
+    out += static_cast<char>(0xe0 | number >> 12);
+    out += static_cast<char>(0x80 | (number >> 6 & 0x3f));
+    out += static_cast<char>(0x80 | (number & 0x3f));
+  }
+  rest.remove_prefix(2 + digits);
   return true;
 }
 
@@ -118,7 +133,7 @@ Result<SecretValues> parse_cfg(std::string_view text) {
     if (equals == std::string_view::npos)
       return bad_line(number, "is no NAME = 'text'");
     const std::string key(trim(line.substr(0, equals)));
-    if (!check_secret_key(key))
+    if (!check_secret_key(key, SecretFormat::cfg))
       return bad_line(number, "does not begin with the name of a variable");
     SecretString value;
     if (!read_literal(trim(line.substr(equals + 1)), value))
@@ -148,15 +163,19 @@ SecretFormat format_from_name(std::string_view name) {
   return row == k_names.end() ? SecretFormat::text : row->first;
 }
 
-Result<void> check_secret_key(std::string_view key) {
-  constexpr size_t k_longest = 100;
+Result<void> check_secret_key(std::string_view key, SecretFormat format) {
+  const bool is_environment = format == SecretFormat::dotenv; // as the host reads it
+  const size_t longest = is_environment ? 64 : 100;
   const auto fits = [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
   };
-  if (key.empty() || key.size() > k_longest || !std::ranges::all_of(key, fits) ||
+  if (key.empty() || key.size() > longest || !std::ranges::all_of(key, fits) ||
       (key[0] >= '0' && key[0] <= '9'))
     return fail(Code::usage,
-        cat("'", printable(key, 40), "' is no name of a variable: letters, digits and _"));
+        cat("'", printable(key, 40), "' is no name of a variable: at most ", longest,
+            " letters, digits and _"));
+  if (const auto denied = is_environment ? config::secret_name_problem(key) : std::nullopt)
+    return fail(Code::denied, cat("'", key, "' ", *denied));
   return {};
 }
 
@@ -204,7 +223,7 @@ Result<SecretValues> parse_secrets(SecretFormat format, std::string_view text) {
   case SecretFormat::text: return fail(Code::invalid, "has no keys");
   }
   for (const auto& [key, value] : values) {
-    TRY(check_secret_key(key));
+    TRY(check_secret_key(key, format));
     TRY_IN(key, check_secret_value(value));
   }
   return values;

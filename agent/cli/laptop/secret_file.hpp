@@ -22,8 +22,8 @@ SecretFormat secret_format_of(std::string_view path);
 std::string_view format_name(SecretFormat format);
 SecretFormat format_from_name(std::string_view name); // unknown: text
 
-// invalid: no name of a variable.
-Result<void> check_secret_key(std::string_view key);
+// usage: no name of a variable; denied: one that no environment of a service may have.
+Result<void> check_secret_key(std::string_view key, SecretFormat format);
 // invalid: empty, no UTF-8, a NUL in it. The message never has the value.
 Result<void> check_secret_value(std::string_view value);
 

@@ -39,6 +39,8 @@ public:
   Result<void> service(const config::Service& service);
   // path: below the site's folder; name: in the archive.
   Result<void> add(const std::string& path, const std::string& name);
+  // invalid: a folder on the way to it, of those before a '/', is a link.
+  Result<void> check_way(const std::string& path) const;
   std::vector<artifact::PackEntry> entries;
   LeftOut left_out;
 
@@ -69,9 +71,23 @@ bool Layer::skips(const std::string& path, bool directory) {
   return true;
 }
 
+// What a link in the way leads to may be outside of the site's folder. One at the end is packed as
+// a link, and the host refuses it there if it leads out.
+Result<void> Layer::check_way(const std::string& path) const {
+  for (auto at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1)) {
+    struct stat st{};
+    if (::lstat(on_disk(path.substr(0, at)).c_str(), &st) == 0 && S_ISLNK(st.st_mode))
+      return fail(Code::invalid,
+          cat("'", printable(path, 1024), "': '", printable(path.substr(0, at), 1024),
+              "' is a link, and what is behind it is not packed: name the folder itself"));
+  }
+  return {};
+}
+
 Result<void> Layer::add(const std::string& path, const std::string& name) {
   const std::string source = on_disk(path);
   struct stat st{};
+  TRY(check_way(path));
   if (::lstat(source.c_str(), &st) != 0)
     return fail_errno(cat("read ", printable(source, 1024)), errno);
   if (m_folder.ignore.leaves_out_whole(path, S_ISDIR(st.st_mode)))
@@ -189,6 +205,7 @@ Result<void> Layer::made(const config::Service& service) {
   if (!is_directory(on_disk(dist)))
     return fail(
         Code::not_found, cat(printable(on_disk(dist)), " does not exist: its Makefile makes it"));
+  TRY(check_way(dist + "/"));
   return add(dist, cat(m_slug, "/immutable/", service.name.str(), "/", hash->second));
 }
 
@@ -208,6 +225,7 @@ Result<void> Layer::service(const config::Service& service) {
   if (!is_directory(on_disk(service.handler)))
     return fail(Code::not_found,
         cat("its handler folder ", printable(on_disk(service.handler)), " does not exist"));
+  TRY(check_way(service.handler + "/"));
   if (is_made(m_folder, service))
     return made(service);
   const std::string prefix = cat(m_slug, "/", name);
@@ -232,8 +250,10 @@ Result<std::vector<artifact::PackEntry>> archive_entries(const SiteFolder& folde
   for (const config::Service& service : folder.site.services)
     TRY_IN(cat("service ", service.name.str()), layer.service(service));
   for (const std::string_view name : k_shared)
-    if (const std::string shared(name); is_directory(cat(folder.dir, "/", shared)))
+    if (const std::string shared(name); is_directory(cat(folder.dir, "/", shared))) {
+      TRY(layer.check_way(shared + "/"));
       TRY(layer.add(shared, cat(slug, "/", shared)));
+    }
   if (left_out != nullptr)
     *left_out = std::move(layer.left_out);
   return std::move(layer.entries);

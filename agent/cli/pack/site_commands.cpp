@@ -89,6 +89,14 @@ Values known_values(const config::Variables& variables) {
   return known;
 }
 
+// The host replaces $NAME in what is written there.
+std::string as_it_is(std::string_view value) {
+  std::string out;
+  for (const char c : value)
+    out += c == '$' ? std::string("$$") : std::string(1, c);
+  return out;
+}
+
 } // namespace
 
 std::vector<std::pair<std::string, std::string>> environment_with(const Values& more) {
@@ -162,7 +170,7 @@ Result<std::string> packed_json(
     for (Json& variable : site["env"]) {
       if (const auto value = values.find(control::string_or(variable, "name", ""));
           value != values.end())
-        variable["value"] = value->second;
+        variable["value"] = as_it_is(value->second);
       variable.erase("cmd");
     }
   return dump(site) + "\n";

@@ -276,7 +276,8 @@ Result<void> run_fleet_status(Call& call) {
     FleetRow& row = report.hosts[codes.size()];
     row.code = one.code;
     row.message = one.message;
-    codes.push_back(one.answer ? look(row, file, *one.answer) : one.exit);
+    const int seen = one.answer ? look(row, file, *one.answer) : 0;
+    codes.push_back(seen != 0 ? seen : one.exit);
   }
   const int rollouts = add_rollouts(report, hosts);
   print_report(call, report);
