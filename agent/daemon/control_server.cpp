@@ -45,8 +45,9 @@ const ControlVerb* find_verb(std::string_view name) {
 }
 
 ControlServer::ControlServer(rollout::HostContext& host, rollout::Engine& engine,
-    cron::Scheduler& scheduler, ChangeNotifier& changes, MonitorRequests monitor)
-    : m_state{host, engine, scheduler, changes, std::move(monitor),
+    cron::Scheduler& scheduler, ChangeNotifier& changes, rollout::KnownReleases& known,
+    MonitorRequests monitor)
+    : m_state{host, engine, scheduler, changes, known, std::move(monitor),
           [this](const std::string& actor) { record_keys(actor); },
           [this](const std::string& name, int but) { hang_up_person(name, but); }} {}
 

@@ -27,7 +27,7 @@ namespace chillbox::daemon {
 class ControlServer {
 public:
   ControlServer(rollout::HostContext& host, rollout::Engine& engine, cron::Scheduler& scheduler,
-      ChangeNotifier& changes, MonitorRequests monitor);
+      ChangeNotifier& changes, rollout::KnownReleases& known, MonitorRequests monitor);
   ~ControlServer(); // waits until every connection has ended
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;

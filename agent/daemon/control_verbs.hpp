@@ -106,6 +106,7 @@ struct ControlState {
   rollout::Engine& engine;
   cron::Scheduler& scheduler;
   ChangeNotifier& changes;
+  rollout::KnownReleases& known;
   MonitorRequests monitor;
   std::function<void(const std::string& actor)> record_keys = {};
   // His connections are cut, but for this one.
@@ -118,7 +119,6 @@ struct ControlState {
   std::set<std::string> bringing = {}; // actors whose artifact comes for a deploy
   std::vector<std::string> warnings = {};
   std::string not_upgraded = {};
-  rollout::KnownReleases known = {};
   std::atomic<bool> stopping{false}, locked{false};
 };
 

@@ -124,7 +124,7 @@ Monitor::Monitor(
       m_engine(m_host), m_rollouts(m_host, m_engine, [this] { m_changes.notify(); }),
       m_edge(m_host.clock, m_host.config.artifact_max), m_facts(m_host, m_known, fact_sources()),
       m_hours(m_host, m_facts), m_status_pages(m_host, m_facts),
-      m_control_server(m_host, m_engine, m_crontab, m_changes,
+      m_control_server(m_host, m_engine, m_crontab, m_changes, m_known,
           {.reload = [this] { return reload(); },
               .upgrade = [this] { return upgrade(); },
               .traffic = [this] { return traffic(); },

@@ -109,7 +109,7 @@ private:
   cron::Scheduler m_crontab;
   tls::Certificates m_certificates;
   backup::Backups m_backups;
-  rollout::KnownReleases m_known; // for the facts
+  rollout::KnownReleases m_known; // of the facts and of `status`
   uint64_t m_series_max = 0;
   MetricsText m_metrics;
   ReportPage m_report;

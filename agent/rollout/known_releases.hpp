@@ -1,5 +1,5 @@
 // Live releases as they were last read, for `status` and metrics, which ask for all of them again
-// and again. A job reads what it acts on each time.
+// and again, and share what is kept. A job reads what it acts on each time.
 #pragma once
 
 #include "os/file_stamp.hpp"

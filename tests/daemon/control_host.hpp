@@ -58,8 +58,9 @@ struct ControlHost : EngineHost {
         },
         [this] { changes.notify(); }, {}, {},
         [this](const SiteName&, const std::string&, int64_t) { return claim(); }});
+    known = std::make_unique<rollout::KnownReleases>(); // as the store, which counts anew
     op = std::make_unique<daemon::ControlServer>(
-        context(), *engine, *crontab, changes, std::move(ask));
+        context(), *engine, *crontab, changes, *known, std::move(ask));
   }
   // Of what runs once; in a thread of its own.
   std::function<Result<cron::Claim>()> claim = [] { return cron::Claim{}; };
@@ -108,6 +109,7 @@ struct ControlHost : EngineHost {
   int upgrades = 0;
   int traffics = 0; // times that the roster was to be served again
   std::unique_ptr<cron::Scheduler> crontab;
+  std::unique_ptr<rollout::KnownReleases> known;
   std::unique_ptr<daemon::ControlServer> op;
 };
 

@@ -107,6 +107,16 @@ TEST_CASE("a site that is stopped, broken or waits for its secrets says so") {
   CHECK(blog.stopped);
 }
 
+TEST_CASE("of a live release that is kept neither NGINX's text nor its memory is") {
+  LiveHost host;
+  rollout::KnownReleases known;
+  const auto row = must(host.store().sites())[0];
+  REQUIRE(must(host.store().release(row.site, row.live))->nginx.size() > 100);
+  const auto live = must(known.live_row(host.context(), row));
+  REQUIRE(live);
+  CHECK(live->nginx.capacity() == std::string().capacity());
+}
+
 TEST_CASE("a site that is removed between two looks at it has no live release") {
   LiveHost host;
   rollout::KnownReleases known;
