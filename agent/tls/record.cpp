@@ -32,6 +32,13 @@ Json json_of(const Pending& p) {
       {"profile", p.profile}, {"by", p.by}};
 }
 
+// Most have no order under way. One that has is read each time: there is a key in it, which is for
+// as few places as can be.
+Pending pending_of(const std::string& text) {
+  static const std::string k_none = dump(json_of(Pending{}));
+  return text == k_none ? Pending{} : read_pending(json_of(text));
+}
+
 void read_bad(const Json& j, Facts& facts) {
   for (const auto& [name, one] : member(j, "bad").items()) {
     BadName bad{.days = {}, .why = text_in(one, "why"), .ours = flag_in(one, "ours")};
@@ -158,7 +165,7 @@ Record read_record(const store::Certificate& row) {
       .wanted = row.wanted,
       .chain = row.chain,
       .key = row.key,
-      .pending = read_pending(json_of(row.pending)),
+      .pending = pending_of(row.pending),
       .facts = known_facts().of(row.id, row.facts)};
 }
 
