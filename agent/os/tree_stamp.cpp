@@ -3,52 +3,97 @@
 #include "base/text.hpp"
 #include "os/disk_tree.hpp"
 #include "os/files.hpp"
+#include "os/in_order.hpp"
 #include "os/tree_walk.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
+#include <utility>
 
 namespace chillbox::os {
 namespace {
 
-// By the descriptor itself if there is no name.
-Result<void> take(const At& at, const std::string& name, const Owner* owner) {
-  if (owner != nullptr && ::geteuid() == 0 &&
-      ::fchownat(at.fd, name.c_str(), owner->uid, owner->gid,
-          AT_SYMLINK_NOFOLLOW | (name.empty() ? AT_EMPTY_PATH : 0)) != 0)
-    return fail_io("change owner of", name.empty() ? at.path : at.below(name), errno);
-  return {};
-}
+class Stamper {
+public:
+  explicit Stamper(const Owner* take_for)
+      : m_owner(take_for), m_items([this](Item& item, Room&) { return look_at(item); },
+                               [this](Item& item) { return stamp(item); }) {}
 
-Result<void> stamp_below(
-    const At& at, const std::string& relative, const Owner* owner, TreeStamp& stamp) {
-  struct stat self{};
-  TRY(take(at, "", owner));
-  if (::fstat(at.fd, &self) != 0)
-    return fail_io("look at", at.path, errno);
-  stamp.add(relative, self);
-  for (const auto& [name, kind] : TRY(entries_in(at))) {
-    const std::string path = relative.empty() ? name : cat(relative, "/", name);
-    if (S_ISDIR(kind)) {
-      const Fd fd = TRY(enter(at, name));
-      TRY(stamp_below(At{fd.get(), at.below(name), at.depth + 1}, path, owner, stamp));
-      continue;
-    }
-    TRY(take(at, name, owner));
-    stamp.add(path, TRY(stat_at(at, name)));
+  Result<std::string> stamp(Fd fd, const std::string& path) {
+    const At at{fd.get(), path};
+    TRY(directory(std::make_shared<Place>(Place{std::move(fd), at, ""})));
+    TRY(m_items.finish());
+    return m_stamp.done();
   }
-  return {};
-}
+
+private:
+  struct Place {
+    Fd fd;
+    At at;
+    std::string relative;
+  };
+  struct Item {
+    std::shared_ptr<const Place> in;
+    std::string name; // empty: the directory itself
+    struct stat seen;
+  };
+
+  Result<void> directory(const std::shared_ptr<const Place>& in) {
+    const At& at = in->at;
+    Item self{in, "", {}};
+    TRY(look_at(self)); // first, so that nobody else changes what is in it
+    TRY(m_items.add(std::move(self)));
+    for (auto& [name, kind] : TRY(entries_in(at))) {
+      if (!S_ISDIR(kind)) {
+        TRY(m_items.add({in, std::move(name), {}}));
+        continue;
+      }
+      Fd fd = TRY(enter(at, name));
+      const At below{fd.get(), at.below(name), at.depth + 1};
+      TRY(directory(std::make_shared<Place>(Place{
+          std::move(fd), below, in->relative.empty() ? name : cat(in->relative, "/", name)})));
+    }
+    return {};
+  }
+
+  // In any thread. By the descriptor itself if there is no name.
+  Result<void> look_at(Item& item) const {
+    const At& at = item.in->at;
+    const int by_itself = item.name.empty() ? AT_EMPTY_PATH : 0;
+    if (by_itself != 0 && item.seen.st_ino != 0)
+      return {}; // before
+    const auto path = [&] { return item.name.empty() ? at.path : at.below(item.name); };
+    if (m_owner != nullptr && ::geteuid() == 0 &&
+        ::fchownat(at.fd, item.name.c_str(), m_owner->uid, m_owner->gid,
+            AT_SYMLINK_NOFOLLOW | by_itself) != 0)
+      return fail_io("change owner of", path(), errno);
+    if (::fstatat(at.fd, item.name.c_str(), &item.seen, AT_SYMLINK_NOFOLLOW | by_itself) != 0)
+      return fail_io("look at", path(), errno);
+    return {};
+  }
+
+  // In the order of the tree.
+  Result<void> stamp(const Item& item) {
+    const std::string& above = item.in->relative;
+    m_stamp.add(
+        above.empty() || item.name.empty() ? cat(above, item.name) : cat(above, "/", item.name),
+        item.seen);
+    return {};
+  }
+
+  const Owner* m_owner;
+  TreeStamp m_stamp;
+  InOrder<Item> m_items; // gone before what its threads use
+};
 
 } // namespace
 
 Result<std::string> stamp_of_tree(const std::string& dir, const Owner* take_for) {
-  const Fd fd = TRY(open_directory(dir));
-  TreeStamp stamp;
-  TRY(stamp_below(At{fd.get(), dir}, "", take_for, stamp));
-  return stamp.done();
+  Fd fd = TRY(open_directory(dir));
+  return Stamper(take_for).stamp(std::move(fd), dir);
 }
 
 } // namespace chillbox::os

@@ -71,10 +71,17 @@ Result<Fd> enter(const At& at, const std::string& name) {
   return fd;
 }
 
-Result<OpenFile> open_file(const At& at, const std::string& name) {
+int open_to_read(int directory, const std::string& name) {
   // Not blocking, in case it became a fifo meanwhile.
-  OpenFile file{
-      Fd(::openat(at.fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)), {}};
+  constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const int fd = ::openat(directory, name.c_str(), flags | O_NOATIME);
+  return fd < 0 && errno == EPERM // it is another's, and we are not root
+      ? ::openat(directory, name.c_str(), flags)
+      : fd;
+}
+
+Result<OpenFile> open_file(const At& at, const std::string& name) {
+  OpenFile file{Fd(open_to_read(at.fd, name)), {}};
   if (!file.fd || ::fstat(file.fd.get(), &file.st) != 0)
     return fail_io("open", at.below(name), errno);
   if (!S_ISREG(file.st.st_mode))

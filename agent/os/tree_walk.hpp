@@ -45,6 +45,8 @@ Result<Fd> enter(const At& at, const std::string& name);
 Result<OpenFile> open_file(const At& at, const std::string& name, const struct stat& seen);
 // The regular file of this name.
 Result<OpenFile> open_file(const At& at, const std::string& name);
+// As openat, and the time of the last access stays: to write one a file costs more than to read it.
+int open_to_read(int directory, const std::string& name);
 Result<std::string> link_target(const At& at, const std::string& name);
 std::unexpected<Error> fail_kind(const At& at, const std::string& name, mode_t mode);
 

@@ -1,4 +1,5 @@
 #include "rollout/watch.hpp"
+#include "rollout/acquire.hpp"
 #include "rollout/health.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/retire.hpp"
@@ -162,6 +163,7 @@ Result<Next> keep_verdict(JobContext& r, const Seen& seen, bool whole) {
 // Bad checks and crashes: the error makes the loop undo the switch, and the old slot, still warm,
 // has the traffic back. What was seen is recorded in the history either way.
 Result<Next> run_watch(JobContext& r) {
+  (void)undo_stage(r); // if put_tree() left it; the end of the job tries it again
   const auto window = watch_of(r);
   if (window <= os::Millis::zero())
     return Next::proceed;
