@@ -90,7 +90,7 @@ Result<control::KeyUses> key_uses(const Call& call) {
   const auto name = TRY(required(call.args.name, "name"));
   const auto fingerprint = TRY(required(call.args.fingerprint, "fingerprint"));
   control::KeyUses all;
-  for (const auto& use : TRY(rollout::uses_of_key(host, name, fingerprint)))
+  for (const auto& use : TRY(rollout::uses_of_key(host, {name, fingerprint})))
     all.uses.push_back({use.site.str(), use.version});
   return all;
 }
@@ -102,7 +102,10 @@ Result<control::Kept> trust_keep(const Call& call) {
   if (call.visit.uid != 0 && !host.paths.testing())
     return fail(Code::denied, "only root may keep what a key signed that is not trusted");
   const auto site = TRY(site_of(call));
-  const std::string version = TRY(rollout::keep_live(host, site, call.actor));
+  std::optional<rollout::Signer> who; // whose key is about to go
+  if (call.args.name)
+    who = rollout::Signer{*call.args.name, call.args.fingerprint.value_or("")};
+  const std::string version = TRY(rollout::keep_live(host, site, call.actor, who));
   call.state.engine.alone(site, [&host, site] {
     if (const auto up = rollout::bring_up(host, site, true); !up)
       log::error(cat("site '", site.str(), "': ", up.error().message));

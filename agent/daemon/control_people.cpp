@@ -123,11 +123,11 @@ Result<Settled> settle_releases(
   Settled settled;
   if (!host.disk.exists(trusted_file(call, name)))
     return settled;
-  const std::string print = key == trusted.keys.end() ? "" : artifact::fingerprint(key->key);
-  for (const auto& use : TRY(rollout::uses_of_key(host, name, print))) {
+  const rollout::Signer who{name, key == trusted.keys.end() ? "" : artifact::fingerprint(key->key)};
+  for (const auto& use : TRY(rollout::uses_of_key(host, who))) {
     if (still != nullptr && still->role != Role::look && may_touch(*still, use.site.str()))
       continue;
-    const bool keeps = !revoke && rollout::keep_live(host, use.site, call.actor);
+    const bool keeps = !revoke && rollout::keep_live(host, use.site, call.actor, who);
     (keeps ? settled.kept : settled.lost)
         .push_back(cat(use.site.str(), use.version.empty() ? " secrets" : " ", use.version));
   }

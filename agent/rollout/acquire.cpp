@@ -161,7 +161,6 @@ Result<std::string> start_stopped(JobContext& r) {
 }
 
 Result<Next> run_obtain(JobContext& r) {
-  TRY(check_hold(r.host, r.job.site)); // also what waited since before the hold
   const Digest digest = TRY(Digest::parse(r.job.sha256));
   TRY(check_withdrawn(r.host, r.job.site, r.job.sha256, 0));
   if (r.job.kind == store::JobKind::secrets && r.old &&

@@ -12,6 +12,7 @@
 #include "rollout/loaded_release.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -49,9 +50,10 @@ struct JobContext {
   std::vector<std::pair<std::string, uint64_t>>
       log_start;                    // service log file, its size when the slot started
   std::set<std::string> stop_first; // services whose old copy stops before the new one starts
-  std::string warning;              // what speaks against a release that stays
-  bool has_old_slot = true;         // false: it is the next job's by now
-  bool keeps_new = false;           // its copies run on: visitors could not be sent back
+  std::map<std::string, uint32_t> respawns_before; // of each slot, at the switch
+  std::string warning;                             // what speaks against a release that stays
+  bool has_old_slot = true;                        // false: it is the next job's by now
+  bool keeps_new = false;  // its copies run on: visitors could not be sent back
   std::string unwell = {}; // of the release that is live again, why it is no success either
   uint64_t prepared = 0;   // a restore's: the number of the snapshot in whose place its data are
   std::optional<os::Millis> downtime_begun; // when the first of them stopped

@@ -63,12 +63,14 @@ bool is_of_slot(HostContext& host, const os::PortHolder& holder, const openrc::S
   });
 }
 
-uint16_t free_port(std::set<uint64_t>& taken) {
-  uint16_t port = k_first_port;
-  while ((taken.contains(port) || os::port_holder(port)) && port < k_last_port)
-    ++port;
-  taken.insert(port);
-  return port;
+Result<uint16_t> free_port(std::set<uint64_t>& taken) {
+  for (uint16_t port = k_first_port; port <= k_last_port; ++port)
+    if (!taken.contains(port) && !os::port_holder(port)) {
+      taken.insert(port);
+      return port;
+    }
+  return fail(Code::busy,
+      cat("no port from ", k_first_port, " to ", k_last_port, " is free: remove a site"));
 }
 
 } // namespace
@@ -127,7 +129,7 @@ Result<void> choose_ports(
           stranger_at(host, ports[key].get<uint16_t>(), {row.site, p.service.name, slot})
               .has_value();
       if (!ports.contains(key) || lost)
-        ports[key] = free_port(taken);
+        ports[key] = TRY(free_port(taken));
       p.slot_ports[slot == Slot::a ? 0 : 1] = ports[key].get<uint16_t>();
       if (slot == release.row.slot)
         p.port = ports[key].get<uint16_t>();

@@ -104,7 +104,7 @@ Result<Next> run_remove(JobContext& r) {
       {paths.live(r.job.site), paths.slots_of(r.job.site), paths.site(r.job.site)})
     TRY(disk.remove_tree(dir));
   TRY(remove_snapshots(r.host, r.job.site)); // no release is left to go back to with them
-  (void)TRY(prune_secret_sets(r.host, r.job.site, {}));
+  (void)TRY(prune_secret_sets(r.host, r.job.site, {})); // nothing is left that needs one
   const bool purge = r.job.options.purge;
   if (purge) {
     TRY(disk.remove_tree(paths.logs_of(r.job.site)));
@@ -115,8 +115,9 @@ Result<Next> run_remove(JobContext& r) {
   TRY(forget_missing(r.host, r.job.site));
   TRY(cancel_waiting(r));
   TRY(r.host.store.delete_site(r.job.site, r.host.clock.wall_ms()));
-  r.job.message =
-      purge ? "removed with its data" : cat("removed; its data stays in ", paths.data(r.job.site));
+  r.job.message = purge
+      ? "removed with its data"
+      : cat("removed; its data stays in ", paths.data(r.job.site), ", its secrets are deleted");
   return Next::finished;
 }
 

@@ -228,6 +228,7 @@ Result<Next> run_switch(JobContext& r) {
   // Of another text the ports are chosen once NGINX has it: of those of the live slot both texts
   // have the same, of the new one perhaps not.
   const bool same_text = TRY(r.host.nginx.installed(r.job.site)) == r.release.row.nginx;
+  note_respawns(r);
   {
     const UnsyncedNames pointed; // a boot points them where the store says
     TRY(point_links(r.host, r.release, same_text));

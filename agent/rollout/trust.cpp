@@ -144,37 +144,55 @@ Result<void> Trust::check_live(const store::Release& live) const {
       : check_set(keys, floor == floors.end() ? 0 : floor->second, set->second);
 }
 
-Result<std::vector<SignedUse>> uses_of_key(
-    HostContext& host, const std::string& signer, const std::string& fingerprint) {
-  const auto of_key = [&](const std::string& name, const std::string& key,
-                          const std::string& kept_by) {
-    return kept_by.empty() && !name.empty() &&
-        (key.empty() || fingerprint.empty() ? name == signer : key == fingerprint);
-  };
+namespace {
+
+// Of a release or a secret set.
+bool is_signed_by(const auto& it, const Signer& who) {
+  return !it.signer.empty() &&
+      (it.signer_key.empty() || who.fingerprint.empty() ? it.signer == who.name
+                                                        : it.signer_key == who.fingerprint);
+}
+
+} // namespace
+
+Result<std::vector<SignedUse>> uses_of_key(HostContext& host, const Signer& who) {
   std::vector<SignedUse> uses;
   for (const auto& row : TRY(host.store.sites())) {
     const auto live = TRY(live_row(host, row));
-    if (live && of_key(live->signer, live->signer_key, live->kept_by))
+    if (live && live->kept_by.empty() && is_signed_by(*live, who))
       uses.push_back({row.site, live->version});
     const auto set = TRY(host.store.secret_set(row.site));
     const auto used = set ? TRY(host.store.used_set(row.site, set->sha256)) : std::nullopt;
-    if (used && of_key(used->signer, used->signer_key, used->kept_by))
+    if (used && used->kept_by.empty() && is_signed_by(*used, who))
       uses.push_back({row.site, ""});
   }
   return uses;
 }
 
-Result<std::string> keep_live(HostContext& host, const SiteName& site, const std::string& actor) {
+Result<std::string> keep_live(HostContext& host, const SiteName& site, const std::string& actor,
+    const std::optional<Signer>& who) {
   const auto row = TRY(host.store.site(site));
   const auto live = row ? TRY(live_row(host, *row)) : std::nullopt;
   if (!live)
     return fail(Code::not_found,
         cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
   TRY(check_withdrawn(host, site, live->sha256, 0)); // nobody brings that back
+  const auto set = TRY(host.store.secret_set(site));
+  const auto used = set ? TRY(host.store.used_set(site, set->sha256)) : std::nullopt;
+  // What another key signed stays that key's, or nothing would revoke it later.
+  const auto keeps = [&](const auto& it, const auto& check) {
+    return it.kept_by.empty() && (who ? is_signed_by(it, *who) : !check());
+  };
+  const bool release = keeps(*live, [&] { return check_release(host, *live); });
+  const bool secrets = used && keeps(*used, [&] { return check_set(host, site, used->sha256); });
+  if (!release && !secrets && !who && live->kept_by.empty() && (!used || used->kept_by.empty()))
+    return fail(Code::conflict,
+        cat("nothing of '", site.str(), "' is to be kept: who signed what is live is trusted"));
   // That column alone: a job that watches the release writes the others, from its own copy.
-  TRY(host.store.keep_release(site, live->id, actor));
-  if (const auto set = TRY(host.store.secret_set(site)))
-    TRY(host.store.keep_used_set(site, set->sha256, actor));
+  if (release)
+    TRY(host.store.keep_release(site, live->id, actor));
+  if (secrets)
+    TRY(host.store.keep_used_set(site, used->sha256, actor));
   TRY(write_manifest(host, site));
   return live->version;
 }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,11 +46,15 @@ struct SignedUse {
   SiteName site;
   std::string version; // "" : its secret set
 };
-Result<std::vector<SignedUse>> uses_of_key(
-    HostContext& host, const std::string& signer, const std::string& fingerprint);
-// The live release and the secret set in use stay good without their signers. Its version;
-// not_found: nothing is live.
-Result<std::string> keep_live(HostContext& host, const SiteName& site, const std::string& actor);
+struct Signer {
+  std::string name, fingerprint; // "" : only the name is known
+};
+Result<std::vector<SignedUse>> uses_of_key(HostContext& host, const Signer& who);
+// The live release and the secret set in use stay good without their signer: what `who` signed, or
+// without one what is refused now. The live version; not_found: nothing is live; conflict: without
+// a signer, nothing is refused or kept.
+Result<std::string> keep_live(HostContext& host, const SiteName& site, const std::string& actor,
+    const std::optional<Signer>& who);
 
 // Secret sets up to this serial, 0: all before the one in use, are not used again, and their files
 // go. How many; conflict: one of them is in use.

@@ -18,6 +18,8 @@ namespace {
 
 constexpr os::Millis k_watch_pause{1'000}; // its limits are counts of a window
 constexpr std::string_view k_cut = "unproven: another job ended its watch before its time";
+constexpr uint32_t k_forgiven =
+    1; // crashes of a copy: as many as its check before the switch forgives
 constexpr uint32_t k_bad_probes = 3;       // in a row
 constexpr uint32_t k_bad_with_answers = 2; // when visitors get bad answers as well
 constexpr uint64_t k_few = 20;             // answers: below this many a ratio means nothing
@@ -65,7 +67,11 @@ Result<void> judge_slots(JobContext& r, Seen& seen) {
       const auto state = r.host.slots.state(name);
       const bool gone =
           state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped);
-      const uint32_t respawns = r.host.slots.respawns(name);
+      // Another daemon may have noted them.
+      const auto noted = r.respawns_before.find(name.str());
+      const uint32_t before = noted == r.respawns_before.end() ? k_forgiven : noted->second;
+      const uint32_t all = r.host.slots.respawns(name);
+      const uint32_t respawns = all - std::min(all, before);
       seen.crashes += gone ? std::max(respawns, 1U) : respawns;
       if (seen.crashes > 0)
         return fail(Code::rolled_back,
@@ -212,6 +218,15 @@ Result<Next> run_watch(JobContext& r) {
 }
 
 } // namespace
+
+void note_respawns(JobContext& r) {
+  for (const auto& p : r.release.services)
+    if (!p.files_only())
+      for (const uint32_t index : p.indexes()) {
+        const auto name = slot_name(r.release, p, index);
+        r.respawns_before[name.str()] = r.host.slots.respawns(name);
+      }
+}
 
 os::Millis watch_of(const JobContext& r) {
   return r.release.site.watch.value_or(r.host.config.watch);

@@ -8,6 +8,8 @@
 namespace chillbox::rollout {
 
 os::Millis watch_of(const JobContext& r); // 0: it is not
+// Before the switch: how often each copy was started again, which is no crash of the watch.
+void note_respawns(JobContext& r);
 // Its watch was ended by a job that wanted to replace it.
 bool was_cut(const store::Release& release);
 // The job that watches the site's live release again; nullopt: that needs none.

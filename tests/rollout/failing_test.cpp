@@ -108,7 +108,7 @@ TEST_CASE("a release that writes where it cannot is told where it can [fault-269
 
 TEST_CASE("[fault-104] a new release that crashes again and again is not waited for") {
   LiveHost host;
-  host.runner.app("2.0.0").respawns = 2;
+  host.runner.app("2.0.0").early_respawns = 2;
   host.runner.app("2.0.0").status = 500;
   const auto job = host.deploy(Order{.version = "2.0.0",
       .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});

@@ -23,15 +23,16 @@
 namespace chillbox::test {
 
 struct App {
-  std::atomic<int> status{200};   // of every answer; the body is the version
-  std::atomic<int> page{0};       // of "/", when it is another
-  std::string location;           // of every answer
-  std::atomic<bool> busy{false};  // accepts nobody for the time being
-  std::atomic<bool> exits{false}; // at once: OpenRC shows it as crashed
-  std::atomic<uint32_t> respawns{
-      0};                  // how often supervise-daemon says that it had to start it again
-  std::string says;        // to its log when it starts
-  std::string build_error; // its build ends with 1 and this line
+  std::atomic<int> status{200};            // of every answer; the body is the version
+  std::atomic<int> page{0};                // of "/", when it is another
+  std::string location;                    // of every answer
+  std::atomic<bool> busy{false};           // accepts nobody for the time being
+  std::atomic<bool> exits{false};          // at once: OpenRC shows it as crashed
+  std::atomic<uint32_t> early_respawns{0}; // how often supervise-daemon had to start it again
+                                           // before it answered
+  std::atomic<uint32_t> respawns{0};       // and in the watch
+  std::string says;                        // to its log when it starts
+  std::string build_error;                 // its build ends with 1 and this line
   std::string release_command_error;
   bool release_command_hangs = false;               // until its time is over
   std::function<void(const os::Command&)> building; // in the middle of its build
@@ -54,6 +55,13 @@ public:
                                         // app 1.0.0", "nginx -t", ...
     const std::lock_guard lock(m_mutex);
     return m_commands;
+  }
+  void watch_begins() {
+    const std::lock_guard lock(m_mutex);
+    for (const auto& [name, one] : m_running)
+      if (one->respawns > 0)
+        put(openrc("options", name) + "/start_count",
+            std::to_string(one->early_respawns + one->respawns));
   }
   void forget() {
     const std::lock_guard lock(m_mutex);
@@ -80,6 +88,7 @@ public:
   void end_services() { // a reboot
     const std::lock_guard lock(m_mutex);
     m_servers.clear();
+    m_running.clear();
     m_ports.clear();
   }
 
@@ -202,6 +211,7 @@ private:
     const std::lock_guard lock(m_mutex);
     m_servers.erase(name);
     m_ports.erase(name);
+    m_running.erase(name);
     if (verb != "start") {
       std::filesystem::remove(openrc("started", name));
       std::filesystem::remove(m_paths.root + "/run/supervise-" + name + ".pid");
@@ -226,7 +236,8 @@ private:
     put(m_paths.root + "/run/supervise-" + name + ".pid", std::to_string(pid));
     put(cat(m_paths.root, "/proc/", pid, "/cmdline"),
         cat("/sbin/supervise-daemon", '\0', name, '\0', "--start"));
-    put(openrc("options", name) + "/start_count", std::to_string(one.respawns.load()));
+    put(openrc("options", name) + "/start_count", std::to_string(one.early_respawns.load()));
+    m_running[name] = &one;
     const auto answers = [&one, version = env["CHILLBOX_VERSION"]](std::string_view path) {
       return Answer{path == "/" && one.page != 0 ? one.page.load() : one.status.load(), version,
           one.location};
@@ -243,6 +254,7 @@ private:
   std::mutex m_mutex;
   std::map<std::string, App> m_apps;
   std::map<std::string, std::unique_ptr<FakeServer>> m_servers, m_ports;
+  std::map<std::string, App*> m_running;
   std::vector<std::string> m_commands;
   std::map<std::string, os::Millis> m_times;
   std::string m_host_text; // chillbox.conf as the workers have it

@@ -104,8 +104,12 @@ public:
 
   // --- the daemon's life
   void begin() {
-    daemon = std::make_unique<Daemon>(
-        disk, runner, clock, paths, config, [this](const std::string& job) { changed(job); });
+    daemon =
+        std::make_unique<Daemon>(disk, runner, clock, paths, config, [this](const std::string& id) {
+          if (const auto job = store().job(id); job && *job && (*job)->step == "watch")
+            runner.watch_begins();
+          changed(id);
+        });
   }
   void restart() {
     daemon.reset();

@@ -33,6 +33,22 @@ rollout::LoadedRelease plan(
 
 } // namespace
 
+TEST_CASE("[fault-1103] when every port is another site's, a deploy is refused, and shares none") {
+  Host host;
+  host.unlock();
+  for (int from = 20'000; from < 30'000; from += 1'000) {
+    Json ports; // all but the last one, and each service needs two
+    for (int port = from; port < std::min(from + 1'000, 29'999); ++port)
+      ports[cat("s", port, ".a")] = port;
+    must(host.store().set_ports(site(cat("shop", from)), ports.dump()));
+  }
+  const auto job = host.deploy(
+      Order{.services = R"([{"name":"app","lang":"x-port","health":{"deadline":"2s"}}])"});
+  INFO(job.message);
+  CHECK(job.code == Code::preflight);
+  CHECK(job.message.find("no port from 20000 to 29999 is free") != std::string::npos);
+}
+
 TEST_CASE("a variable of the service chooses what its kind is, also through other variables") {
   Host host;
   host.handler("chill",

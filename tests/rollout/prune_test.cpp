@@ -249,6 +249,30 @@ TEST_CASE("a deploy that waits since before the hold is refused when it goes on"
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
+TEST_CASE("[fault-1101] a hold that begins while a deploy builds: it does not switch, whoever asked for it; a rollback by hand does") {
+  LiveHost host;
+  REQUIRE(host.deploy("1.1.0").state == JobState::done);
+  std::string when;
+  host.changed = [&](const std::string& id) {
+    if (host.look(id).step == when && !must(host.store().hold(site())))
+      must(host.store().put_hold({{"uid:0 root", "not now", host.clock.wall_ms()}, site()}));
+  };
+  for (const std::string step : {"build", "check", "switch"}) {
+    when = step;
+    const auto job = host.deploy(Order{.version = cat("2.0.0-", step)});
+    INFO(step << ": " << job.message);
+    CHECK(job.code == Code::busy);
+    CHECK(disagreement(host, "1.1.0") == "");
+    must(host.store().delete_hold(site()));
+  }
+  when = "replace-secrets";
+  CHECK(host.secrets({{"app/app.cfg", "x"}}).code == Code::busy);
+  must(host.store().delete_hold(site()));
+  when = "start";
+  CHECK(host.rollback().state == JobState::done);
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
 TEST_CASE("[fault-1002] two that write a site's file at once: the newer state stays in it") {
   LiveHost host;
   const std::string file = host.paths.site(site()) + "/state.json";

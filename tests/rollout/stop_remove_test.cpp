@@ -147,6 +147,7 @@ TEST_CASE("a removed site leaves its data and its freshness, and nothing that ru
   INFO(job.message);
   REQUIRE(job.state == JobState::done);
   CHECK(job.message.starts_with("removed; its data stays in "));
+  CHECK(job.message.ends_with(", its secrets are deleted"));
   CHECK(host.text(host.paths.data(site()) + "/app/keep.db") == "rows");
   CHECK(must(host.store().site(site())) == std::nullopt);
   CHECK(must(host.store().serial(site(), "site")) ==

@@ -16,6 +16,10 @@ namespace {
 const std::string k_trust_services =
     R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
+rollout::Signer signer(const std::string& name, Deployer& who) {
+  return {name, artifact::fingerprint(who.key().public_key())};
+}
+
 // What status says of all sites is what a start of this one would.
 std::string good_live(Host& host) {
   const auto live = host.live();
@@ -134,7 +138,7 @@ TEST_CASE("behind a boot it does not come up, visitors get the page; kept by an 
   CHECK(host.ask() == "nobody");
   CHECK(host.disk.exists(host.paths.run() + "/sealed/blog"));
   CHECK(host.link(host.paths.current(site())) == "");
-  CHECK(must(rollout::keep_live(host.context(), site(), "uid:0 root")) == "3.0.0");
+  CHECK(must(rollout::keep_live(host.context(), site(), "uid:0 root", {})) == "3.0.0");
   REQUIRE(rollout::bring_up(host.context(), site(), false));
   CHECK(disagreement(host, "3.0.0") == "");
   CHECK_FALSE(host.disk.exists(host.paths.run() + "/sealed/blog"));
@@ -159,15 +163,48 @@ TEST_CASE("instead of what does not come up, another release can be deployed, or
 
 TEST_CASE("what uses a key is listed: what is live of it, and the secrets in use") {
   Robbed host;
-  const auto uses = must(rollout::uses_of_key(
-      host.context(), "thief", artifact::fingerprint(host.thief.key().public_key())));
+  const auto uses = must(rollout::uses_of_key(host.context(), signer("thief", host.thief)));
   REQUIRE(uses.size() == 1);
   CHECK(uses[0].site == site());
   CHECK(uses[0].version == "3.0.0");
-  must(rollout::keep_live(host.context(), site(), "uid:0 root"));
-  CHECK(must(rollout::uses_of_key(
-                 host.context(), "thief", artifact::fingerprint(host.thief.key().public_key())))
-          .empty());
+  must(rollout::keep_live(host.context(), site(), "uid:0 root", {}));
+  CHECK(must(rollout::uses_of_key(host.context(), signer("thief", host.thief))).empty());
+}
+
+TEST_CASE("[attack-W64] what an administrator keeps of a key that goes is only what that key signed: another's secret set goes with its own key") {
+  TwoDeployers host;
+  REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done); // anna's
+  REQUIRE(host.deploy_as_thief({.version = "3.0.0", .serial = 3}).state == JobState::done);
+  const auto annas = signer("anna", host.laptop);
+  CHECK(outcome(rollout::keep_live(host.context(), site(), "uid:0 root", {}))
+          .starts_with("conflict: nothing of 'blog' is to be kept"));
+  must(rollout::keep_live(host.context(), site(), "uid:0 root", signer("thief", host.thief)));
+  host.revoke_thief();
+  CHECK(good_live(host) == "ok");
+  const auto uses = must(rollout::uses_of_key(host.context(), annas));
+  REQUIRE(uses.size() == 1);
+  CHECK(uses[0].version == ""); // the secrets
+  must(host.disk.remove(host.paths.trusted() + "/anna.pub"));
+  CHECK(good_live(host).find(" is not used again: the key of 'anna'") != std::string::npos);
+  // And later by hand: what is refused now.
+  must(rollout::keep_live(host.context(), site(), "uid:1 me", {}));
+  CHECK(good_live(host) == "ok");
+  CHECK(host.live().kept_by == "uid:0 root");
+  must(rollout::keep_live(host.context(), site(), "uid:1 me", {})); // twice is as once
+}
+
+TEST_CASE("[attack-W64] the other way round: kept secrets keep no release of another key") {
+  TwoDeployers host; // anna's 2.0.0 is live
+  const auto sent = host.secrets({{"app/app.cfg", "one"}});
+  REQUIRE(sent.state == JobState::done);
+  auto set = must(host.store().secret_set(site())).value();
+  must(host.store().put_used_set({site(), set.sha256, set.serial, 0, "thief",
+      artifact::fingerprint(host.thief.key().public_key())}));
+  must(rollout::keep_live(host.context(), site(), "uid:0 root", signer("thief", host.thief)));
+  host.revoke_thief();
+  CHECK(good_live(host) == "ok");
+  must(host.disk.remove(host.paths.trusted() + "/anna.pub"));
+  CHECK(good_live(host).find("release 2.0.0-2 is not started again") != std::string::npos);
 }
 
 TEST_CASE("a deploy that fails in its watch does not go back to what may not come back: it stays, and fails as unhealthy [attack-B5]") {
@@ -205,7 +242,7 @@ TEST_CASE("a release that was withdrawn is no target, is not deployed again, and
       {site(), live.sha256, live.version, live.serial, "uid:0 root", "", host.clock.wall_ms()}));
   CHECK(good_live(host).starts_with("denied: 2.0.0 of 'blog' was withdrawn"));
   CHECK(host.run(host.queue(JobKind::restart)).code == Code::denied);
-  CHECK(outcome(rollout::keep_live(host.context(), site(), "uid:0 root"))
+  CHECK(outcome(rollout::keep_live(host.context(), site(), "uid:0 root", {}))
           .starts_with("denied: 2.0.0 of 'blog' was withdrawn"));
   CHECK(host.ask() == "2.0.0");
   // Its files go once it is not live any more.
@@ -218,7 +255,7 @@ TEST_CASE("a store that is made again knows what was withdrawn, who signed and w
   const auto old = host.release("2.0.0-2");
   must(
       host.store().withdraw({site(), old.sha256, old.version, old.serial, "uid:0 root", "why", 5}));
-  must(rollout::keep_live(host.context(), site(), "uid:0 root"));
+  must(rollout::keep_live(host.context(), site(), "uid:0 root", {}));
   host.daemon.reset();
   for (const char* suffix : {"", "-wal", "-shm"})
     std::filesystem::remove(host.paths.database() + suffix);
@@ -286,7 +323,7 @@ TEST_CASE("secrets of a key that is not trusted any more are not used again [att
   host.unlock();
   CHECK_FALSE(rollout::bring_up(host.context(), site(), false));
   CHECK(host.staged() == "");
-  must(rollout::keep_live(host.context(), site(), "uid:0 root"));
+  must(rollout::keep_live(host.context(), site(), "uid:0 root", {}));
   CHECK(good_live(host) == "ok");
   CHECK(rollout::bring_up(host.context(), site(), false));
   CHECK(host.staged() == "two");
@@ -317,7 +354,7 @@ TEST_CASE("[fault-996] what an administrator keeps while it is watched stays kep
   host.changed = [&](const std::string& id) {
     if (const auto job = host.look(id);
         job.version == "3.0.0" && job.step == "watch" && host.live().kept_by.empty())
-      must(rollout::keep_live(host.context(), site(), "uid:0 root"));
+      must(rollout::keep_live(host.context(), site(), "uid:0 root", signer("anna", host.laptop)));
   };
   REQUIRE(
       host.deploy(Order{.version = "3.0.0", .services = k_trust_services}).state == JobState::done);

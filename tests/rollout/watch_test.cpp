@@ -58,6 +58,38 @@ TEST_CASE("[fault-104] a release that crashes in its watch is rolled back by its
   CHECK(host.runner.ran("stop chillbox.blog.app.b"));
 }
 
+TEST_CASE("[fault-1102] a copy that crashed once before it answered, which its check forgives, is not rolled back for that") {
+  LiveHost host;
+  host.runner.app("2.0.0").early_respawns = 1;
+  const auto job = host.deploy("2.0.0");
+  INFO(job.message);
+  CHECK(job.state == JobState::done);
+  CHECK(host.told(job.id, "; no crash"));
+  CHECK(disagreement(host, "2.0.0") == "");
+  host.runner.app("3.0.0").early_respawns = 1;
+  host.runner.app("3.0.0").respawns = 1;
+  CHECK(host.deploy("3.0.0").message.find("watch: service 'app' crashed") != std::string::npos);
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
+TEST_CASE("[fault-1102] the same of a daemon that ends in the watch: another one does not know when the copy crashed") {
+  LiveHost host;
+  host.runner.app("2.0.0").early_respawns = 1;
+  const auto job = host.queue_deploy({.version = "2.0.0"});
+  rollout::JobControl control;
+  host.changed = [&](const std::string&) {
+    if (host.look(job.id).step == "watch")
+      control.stop();
+  };
+  rollout::run_job(host.context(), job.id, control);
+  REQUIRE(host.look(job.id).state == JobState::running);
+  host.changed = [](const std::string&) {};
+  host.restart();
+  host.unlock();
+  CHECK(host.run(host.look(job.id)).state == JobState::done);
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
 TEST_CASE("[fault-104] a release whose health goes bad in its watch is rolled back") {
   LiveHost host;
   host.changed = [&](const std::string& job) {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::array k_remove_options{
     k_site,
-    Option{"--purge", ArgKind::flag, "", "also remove its data, secrets, logs and user"},
+    Option{"--purge", ArgKind::flag, "", "also remove its data, logs and user"},
     Option{"-y,--yes", ArgKind::flag, "", "do not ask"},
     k_no_wait,
 };
@@ -19,8 +19,8 @@ Result<void> run_remove(Call& call) {
   const std::string site = call.args.text("SITE");
   const bool purge = call.args.has("purge");
   if (!call.args.has("yes")) {
-    const std::string loss = purge ? "its releases, data, secrets and logs are deleted"
-                                   : "its releases are deleted, its data stays";
+    const std::string loss = purge ? "its releases, secrets, data and logs are deleted"
+                                   : "its releases and secrets are deleted, its data stays";
     const std::string answer =
         TRY(ask_line(cat("remove '", site, "': ", loss, ". Type the site's name to continue"),
             "asking before a site is removed", "use --yes"));

@@ -140,15 +140,15 @@ Result<std::optional<std::vector<std::string>>> uses_of(Call& call, const std::s
   return uses;
 }
 
-Result<void> keep(Call& call, const std::string& site) {
-  (void)TRY(ask(call.paths, {.verb = "trust_keep", .args = {.site = site}}, &call.error_data));
+Result<void> keep(Call& call, control::Arguments args) {
+  (void)TRY(ask(call.paths, {.verb = "trust_keep", .args = std::move(args)}, &call.error_data));
   return {};
 }
 
 Result<void> run_trust_keep(Call& call) {
   TRY(require_root(call.paths, "trust keep"));
   const std::string site = call.args.text("SITE");
-  TRY(keep(call, site));
+  TRY(keep(call, {.site = site}));
   print_change(call, "trust-keep", site, true,
       cat("kept: what is live of '", site, "' stays good without its signer"));
   return {};
@@ -184,7 +184,8 @@ Result<void> run_trust_remove(Call& call) {
             "the key was stolen: it keeps running, and is not started again, not even after a reboot"));
   if (keep_live)
     for (const auto& site : sites)
-      TRY_IN(cat("keep '", site, "'"), keep(call, site));
+      TRY_IN(cat("keep '", site, "'"),
+          keep(call, {.site = site, .name = name, .fingerprint = key_text}));
   TRY(disk.remove(path));
   print_change(call, "trust-remove", name, true, cat("removed: ", name, " is no longer trusted"));
   if (!list.empty())
