@@ -27,6 +27,7 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <set>
 
 namespace chillbox::cli {
 namespace {
@@ -77,6 +78,18 @@ private:
   TemporaryDir m_root;
   std::unique_ptr<config::HostBackup> m_config = std::make_unique<config::HostBackup>();
 };
+
+// The names that the host has in those of its backups, for others may store at its target. Empty:
+// they are not known.
+std::set<std::string> hosts_of(const HostExport& old) {
+  std::set<std::string> hosts;
+  for (const auto& site : old.sites)
+    if (const auto name = ArchiveName::parse(site.backup))
+      hosts.insert(name->host);
+  if (hosts.empty() && old.server_name != "_" && !old.server_name.empty())
+    hosts.insert(old.server_name);
+  return hosts;
+}
 
 class HostImporter {
 public:
@@ -149,9 +162,11 @@ void HostImporter::find_backups() {
     }
   }
   std::ranges::sort(names);
+  const auto ours = hosts_of(m_old);
   for (const auto& text : names) {
     const auto name = ArchiveName::parse(text);
-    if (!name || !std::ranges::binary_search(names, cat(text, backup::k_signature_suffix)))
+    if (!name || (!ours.empty() && !ours.contains(name->host)) ||
+        !std::ranges::binary_search(names, cat(text, backup::k_signature_suffix)))
       continue;
     const auto [at, added] = m_newest.try_emplace(name->site.str(), *name);
     if (!added && at->second.serial < name->serial)
