@@ -166,7 +166,7 @@ use_pip() {
 @test "[fault-1084] a folder that is a link, or lies behind one, is refused by name: its files are not in the site [attack-W61]" {
     refused() { # TEXT
         run -1 pack
-        [[ "$output" == *"$1 is a link, and what is behind it is not packed: name the folder itself"* ]]
+        [[ "$output" == *"$1 is a link, and what it leads to is not packed: name the folder itself"* ]]
         run -1 chillboxctl validate blog
         [[ "$output" == *"$1 is a link"* ]]
     }

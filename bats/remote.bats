@@ -123,6 +123,15 @@ status_of() { # SEALED STATE
     [[ "${lines[3]}" == "c "*"exit 5"*"Connection refused" ]]
 }
 
+@test "[fault-1085] a host with a site that is down ends with 1, and its answer is shown as another's" {
+    host one "$(status_of false live)"
+    host two "$(status_of false live | sed 's/"version": "1.0.0"/"version": "1.0.0", "down": "nobody answers"/')"
+    run -11 chillboxctl status -H one,two
+    [[ "${lines[2]}" == "two "*unlocked*"0.1.0"*"blog is down for visitors: nobody answers" ]]
+    run -11 --separate-stderr chillboxctl status --json -H one,two
+    [ "$(jq -sc 'sort_by(.host) | map([.host, .exit, .result.sites[0].down, .error])' <<<"$output")" = '[["one",0,"",null],["two",1,"nobody answers",null]]' ]
+}
+
 @test "a command that asks goes to one host after the other, with the terminal" {
     host one '{"ping": {"result": {"sealed": true}}, "unlock": {"result": {}}}'
     host two '{"ping": {"result": {"sealed": true}}, "unlock": {"error": {"code": "denied", "message": "wrong passphrase"}}}'

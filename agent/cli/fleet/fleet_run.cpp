@@ -204,7 +204,8 @@ Result<int> FleetRun::overview() {
   for (size_t i = 0; i < results.size(); ++i) {
     const HostResult& from = results[i];
     codes.push_back(from.code);
-    const auto status = control::read_answer<control::Status>(from.out); // exit 1: a site is down
+    const auto status = is_answer(from) ? control::read_answer<control::Status>(from.out)
+                                        : Result<control::Status>(fail(Code::unreachable, ""));
     if (!status) {
       table.rows.push_back({m_hosts[i].name, cat("exit ", from.code), "", "", "", "",
           host_error(from, std::string(trim(from.out))).value("message", "")});

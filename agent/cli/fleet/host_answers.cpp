@@ -6,6 +6,12 @@
 
 namespace chillbox::cli {
 
+bool is_answer(const HostResult& from) {
+  const auto object = parse_json(trim(from.out), k_most_answer);
+  return from.code == 0 ||
+      (object && object->is_object() && object->contains("schema") && !object->contains("error"));
+}
+
 Json host_error(const HostResult& from, const std::string& last_line) {
   if (const auto object = parse_json(trim(last_line), k_most_answer);
       object && object->is_object() && object->contains("error"))

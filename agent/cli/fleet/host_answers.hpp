@@ -20,10 +20,14 @@ inline constexpr size_t k_most_answer = 8 << 20;
 // ssh.
 Json host_error(const HostResult& from, const std::string& last_line);
 
+// Whether what it printed is its answer and no error, also with another exit code: `status` has 1
+// for a site that is down.
+bool is_answer(const HostResult& from);
+
 template <class T> struct HostAnswer {
   std::string host;
   int exit = 0;
-  std::optional<T> answer;   // also with another exit code: `status` has 1 for a site that is down
+  std::optional<T> answer;   // if it is one
   std::string code, message; // else
 };
 
@@ -40,7 +44,8 @@ template <class T> Result<std::vector<HostAnswer<T>>> ask_hosts(
     const HostResult& from = (*results)[i];
     HostAnswer<T> one{
         .host = hosts[i].name, .exit = from.code, .answer = {}, .code = {}, .message = {}};
-    auto read = control::read_answer<T>(from.out);
+    auto read =
+        is_answer(from) ? control::read_answer<T>(from.out) : Result<T>(fail(Code::failure, ""));
     if (read) {
       one.answer = std::move(*read);
     } else if (from.code == 0) {

@@ -71,7 +71,7 @@ bool Layer::skips(const std::string& path, bool directory) {
   return true;
 }
 
-// What a link in the way leads to may be outside of the site's folder. One at the end is packed as
+// What a link on the way leads to may be outside of the site's folder. One at the end is packed as
 // a link, and the host refuses it there if it leads out.
 Result<void> Layer::check_way(const std::string& path) const {
   for (auto at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1)) {
@@ -79,7 +79,7 @@ Result<void> Layer::check_way(const std::string& path) const {
     if (::lstat(on_disk(path.substr(0, at)).c_str(), &st) == 0 && S_ISLNK(st.st_mode))
       return fail(Code::invalid,
           cat("'", printable(path, 1024), "': '", printable(path.substr(0, at), 1024),
-              "' is a link, and what is behind it is not packed: name the folder itself"));
+              "' is a link, and what it leads to is not packed: name the folder itself"));
   }
   return {};
 }

@@ -44,7 +44,7 @@ function start(project) {
   return { words: [found], rest: [] };
 }
 
-// The file that word i of them names, and what stands before it: "--import=". undefined: none.
+// The file that word i of them names, and the part of the word before it, such as "--import=". undefined: none.
 function file_in(words, i) {
   const [, option, name] = /^(--[a-z-]+)=(.+)$/.exec(words[i]) || [];
   if (WITH_FILE.includes(option)) return { before: `${option}=`, name };
