@@ -42,7 +42,7 @@ TEST_CASE("what is no value and no key is refused, without what it was [fault-45
     REQUIRE_FALSE(done);
   }
   for (const char* bad : {"", "1A", "A B", "A-B", "A=hunter2", "A\nB", "ä"})
-    CHECK_FALSE(check_secret_key(bad));
+    CHECK_FALSE(check_secret_key(bad, SecretFormat::cfg));
   for (const auto& [format, text] :
       std::initializer_list<std::pair<SecretFormat, std::string_view>>{
           {SecretFormat::cfg, "A = 'x'\nB = \"hunter2\n"}, {SecretFormat::cfg, "A = hunter2"},
@@ -54,6 +54,28 @@ TEST_CASE("what is no value and no key is refused, without what it was [fault-45
     CHECK_FALSE(read.error().message.contains("hunter2\""));
     CHECK_FALSE(read.error().message.contains("= hunter2"));
   }
+}
+
+TEST_CASE("[fault-1086] an environment has the names that a host takes, and other files any") {
+  const std::string longest(64, 'A');
+  CHECK(check_secret_key(longest, SecretFormat::dotenv));
+  for (const std::string& bad : {longest + "A", std::string("PATH"), std::string("LD_PRELOAD"),
+           std::string("CHILLBOX_X"), std::string("PORT")}) {
+    CHECK_FALSE(check_secret_key(bad, SecretFormat::dotenv));
+    CHECK(check_secret_key(bad, SecretFormat::json));
+  }
+}
+
+TEST_CASE("[fault-1087] a character by its number is that character, and half of one is none") {
+  const auto read = parse_secrets(SecretFormat::cfg,
+      R"(A = "\u00e9\x41\u20ac \u00c3\u00a9"
+B = 'é'
+)");
+  REQUIRE(read);
+  CHECK(std::string_view(read->at("A")) == "éA€ Ã©");
+  CHECK(std::string_view(read->at("B")) == "é");
+  for (const char* bad : {R"(A = "\ud83d")", R"(A = "\u12")", R"(A = "\xg0")", R"(A = "\x")"})
+    CHECK_FALSE(parse_secrets(SecretFormat::cfg, bad));
 }
 
 TEST_CASE("the document keeps files, keys, who and when, and refuses what it does not understand") {
