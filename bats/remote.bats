@@ -129,7 +129,7 @@ status_of() { # SEALED STATE
     run -11 chillboxctl status -H one,two
     [[ "${lines[2]}" == "two "*unlocked*"0.1.0"*"blog is down for visitors: nobody answers" ]]
     run -11 --separate-stderr chillboxctl status --json -H one,two
-    [ "$(jq -sc 'sort_by(.host) | map([.host, .exit, .result.sites[0].down, .error])' <<<"$output")" = '[["one",0,"",null],["two",1,"nobody answers",null]]' ]
+    [ "$(jq -sc 'sort_by(.host) | map([.host, .exit, .result.sites[0].down // "", .error])' <<<"$output")" = '[["one",0,"",null],["two",1,"nobody answers",null]]' ]
 }
 
 @test "a command that asks goes to one host after the other, with the terminal" {
