@@ -90,11 +90,11 @@ Result<void> settle(Db& db) {
           cat(db.path(), ": no write-ahead log here (", mode.bytes(0),
               "); is it on a network file system?"));
   }
-  // 512 KiB of cache and no mapping keep the daemon small; a log over 4 MiB is cut back after a
+  // 1 MiB of cache and no mapping keep the daemon small; a log over 4 MiB is cut back after a
   // checkpoint.
   return db.script(
       "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
-      "PRAGMA cache_size = -512; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304");
+      "PRAGMA cache_size = -1024; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304");
 }
 
 std::string note_of_damage(const std::string& path) {
@@ -155,7 +155,7 @@ Result<void> check_later(const std::string& path, const std::atomic<bool>& stop)
   constexpr int k_often = 100'000; // steps of SQLite's machine
   Db db = TRY(Db::open(path));
   TRY(db.script("PRAGMA busy_timeout = 2000; PRAGMA query_only = ON; PRAGMA cell_size_check = ON;"
-                "PRAGMA cache_size = -256; PRAGMA mmap_size = 0"));
+                "PRAGMA cache_size = -1024; PRAGMA mmap_size = 0"));
   sqlite3_progress_handler(
       db.handle(), k_often,
       [](void* asked) { return static_cast<const std::atomic<bool>*>(asked)->load() ? 1 : 0; },
@@ -175,7 +175,6 @@ Result<Db> open_database(const std::string& path, std::span<const std::string_vi
   const int64_t schema = TRY(examine(db, static_cast<int64_t>(steps.size())));
   if (!is_checked_later(path)) {
     TRY(check_whole(db));
-    sqlite3_db_release_memory(db.handle()); // the pages that it read are not those that are needed
     (void)::unlink(note_of_damage(path).c_str());
   }
   TRY(settle(db));
