@@ -74,8 +74,8 @@ Result<void> WebhookIntake::check_quota(const std::string& sender, uint64_t size
     return there.bytes + open.bytes + size <= most &&
         there.by_actor[sender] + open.of_sender + size <= most_of_sender;
   };
-  for (const bool all :
-      {false, true}) { // parts go first: his own, then all, if they are what is in the way
+  // Parts go first: the sender's own, then those of all, if these are what takes the room.
+  for (const bool all : {false, true}) {
     if (fits())
       return {};
     if (all && there.by_actor[sender] + open.of_sender + size > most_of_sender)

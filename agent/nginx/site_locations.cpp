@@ -99,9 +99,8 @@ private:
             folder, ";\n    index index.html;\n    charset utf-8;\n", error_pages("    "),
             "    error_page 404 ", at, web.not_found, ";\n    try_files $uri $uri/ ",
             web.fallback.empty() ? "=404" : cat(at, web.fallback), ";\n", k_hidden);
-    if (!web.fallback.empty())
-      out += cat("    location ~* \"", asset_pattern(), "\" {\n", m_check, away(),
-          "    }\n"); // no `if` is inherited
+    if (!web.fallback.empty()) // where no `if` is inherited
+      out += cat("    location ~* \"", asset_pattern(), "\" {\n", m_check, away(), "    }\n");
     return out + "  }\n";
   }
 

@@ -137,8 +137,7 @@ Result<os::Exit> Nginx::try_candidate(const std::string& file, const std::string
   const std::string candidate =
       m_paths.run() + "/nginx-candidate"; // on tmpfs: nothing of it has to be synced
   const std::string digest = TRY_IN("nginx test", fill_candidate(candidate, dir, file, text));
-  constexpr os::Millis k_moment{
-      5'000}; // what is around these files, such as nginx.conf, may change meanwhile
+  constexpr os::Millis k_moment{5'000}; // nginx.conf and others around these files may change
   const auto now = m_clock.mono();
   if (digest == m_passed && now - m_passed_at < k_moment) { // in this job's preflight
     TRY(m_disk.remove_tree(candidate));

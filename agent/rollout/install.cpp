@@ -84,7 +84,7 @@ Result<void> put_tree(JobContext& r) {
             " changed after it was checked: something on this host writes there as root"));
   TRY(r.host.disk.make_dir(r.release_dir(), k_traverse, root_and(r.release.user)));
   TRY(r.host.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.release.user)));
-  // A build needs the memory; else it goes behind the switch, since nobody waits for it there.
+  // A build may need the memory. Otherwise the tree is removed after the switch, when nobody waits.
   if (std::ranges::any_of(r.release.services, [](const auto& p) { return p.kind.builds; }))
     (void)undo_stage(r); // the end of the job tries it again
   return {};

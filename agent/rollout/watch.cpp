@@ -18,8 +18,8 @@ namespace {
 
 constexpr os::Millis k_watch_pause{1'000}; // its limits are counts of a window
 constexpr std::string_view k_cut = "unproven: another job ended its watch before its time";
-constexpr uint32_t k_forgiven =
-    1; // crashes of a copy: as many as its check before the switch forgives
+// Crashes of a copy: as many as its check before the switch forgives.
+constexpr uint32_t k_forgiven = 1;
 constexpr uint32_t k_bad_probes = 3;       // in a row
 constexpr uint32_t k_bad_with_answers = 2; // when visitors get bad answers as well
 constexpr uint64_t k_few = 20;             // answers: below this many a ratio means nothing

@@ -182,9 +182,9 @@ Result<int> FleetRun::objects() {
   command.on_end = [&](const Host& host, const HostResult& from) {
     Json object{{"exit", from.code}};
     const auto result = parse_json(last[host.name], k_max_host_answer);
+    // An answer may come with another code: `plan --exit-code`, `status` of a site that is down.
     if (result && result->is_object() && !result->contains("error"))
-      object["result"] =
-          *result; // also with another code: `plan --exit-code`, `status` of a site that is down
+      object["result"] = *result;
     else if (from.code != 0)
       object["error"] = host_error(from, last[host.name]);
     print(host, std::move(object));
