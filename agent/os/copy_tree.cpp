@@ -91,7 +91,7 @@ private:
                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     const At from{source.get(), at.from.below(name), at.from.depth + 1};
     const At to{target.get(), at.to.below(name), at.to.depth + 1};
-    std::string relative = at.relative.empty() ? name : cat(at.relative, "/", name);
+    std::string relative = relative_path(at.relative, name);
     const bool published =
         at.published || std::ranges::find(m_how.published, relative) != m_how.published.end();
     return copy_directory(std::make_shared<Place>(Place{std::move(source), std::move(target),
@@ -130,9 +130,7 @@ private:
     const Place& at = *item.at;
     if (item.kind == 0) // at the end, since the new owner need not be one who may write here
       return set_owner_and_mode(at.to.fd, m_owner, at.published ? 0755 : 0750, at.to.path);
-    m_stamp.add(at.relative.empty() || item.name.empty() ? cat(at.relative, item.name)
-                                                         : cat(at.relative, "/", item.name),
-        item.seen);
+    m_stamp.add(relative_path(at.relative, item.name), item.seen);
     return {};
   }
 

@@ -31,20 +31,14 @@ public:
             [this](Item& item) { return digest_item(item); }) {}
 
   Result<std::string> digest(Fd fd, const std::string& path) {
-    const At at{fd.get(), path};
-    TRY(directory(std::make_shared<Place>(Place{std::move(fd), at, ""})));
+    TRY(directory(hold(std::move(fd), path)));
     TRY(m_items.finish());
     return m_digest.done();
   }
 
 private:
-  struct Place {
-    Fd fd;
-    At at;
-    std::string relative;
-  };
   struct Item {
-    std::shared_ptr<const Place> in;
+    Held in;
     std::string name; // empty: the directory itself
     mode_t kind, mode = 0;
     std::string target = {};     // of a link
@@ -55,7 +49,7 @@ private:
 
   // The directory first: once it is the new owner's, nobody else adds to it or renames in it, and
   // what is read below stays as it was read.
-  Result<void> directory(const std::shared_ptr<const Place>& in) {
+  Result<void> directory(const Held& in) {
     const At& at = in->at;
     struct stat st{};
     if (::fstat(at.fd, &st) != 0)
@@ -65,10 +59,7 @@ private:
     TRY(m_items.add({.in = in, .name = "", .kind = S_IFDIR, .mode = st.st_mode}));
     for (auto& [name, kind] : TRY(entries_in(at))) {
       if (S_ISDIR(kind)) {
-        Fd fd = TRY(enter(at, name));
-        const At below{fd.get(), at.below(name), at.depth + 1};
-        TRY(directory(std::make_shared<Place>(Place{
-            std::move(fd), below, in->relative.empty() ? name : cat(in->relative, "/", name)})));
+        TRY(directory(TRY(hold_below(*in, name))));
       } else if (S_ISLNK(kind)) {
         TRY(link(in, std::move(name)));
       } else if (S_ISREG(kind)) {
@@ -80,7 +71,7 @@ private:
     return {};
   }
 
-  Result<void> link(const std::shared_ptr<const Place>& in, std::string name) {
+  Result<void> link(const Held& in, std::string name) {
     const At& at = in->at;
     if (m_belongs_to)
       TRY(check_owner(TRY(stat_at(at, name)), at, name));
@@ -129,9 +120,7 @@ private:
 
   // In the order of the tree.
   Result<void> digest_item(const Item& item) {
-    const std::string& above = item.in->relative;
-    const std::string path =
-        above.empty() || item.name.empty() ? cat(above, item.name) : cat(above, "/", item.name);
+    const std::string path = relative_path(item.in->relative, item.name);
     if (S_ISDIR(item.kind))
       m_digest.directory(item.mode, path);
     else if (S_ISLNK(item.kind))

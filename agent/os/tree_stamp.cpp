@@ -23,25 +23,19 @@ public:
                                [this](Item& item) { return stamp(item); }) {}
 
   Result<std::string> stamp(Fd fd, const std::string& path) {
-    const At at{fd.get(), path};
-    TRY(directory(std::make_shared<Place>(Place{std::move(fd), at, ""})));
+    TRY(directory(hold(std::move(fd), path)));
     TRY(m_items.finish());
     return m_stamp.done();
   }
 
 private:
-  struct Place {
-    Fd fd;
-    At at;
-    std::string relative;
-  };
   struct Item {
-    std::shared_ptr<const Place> in;
+    Held in;
     std::string name; // empty: the directory itself
     struct stat seen;
   };
 
-  Result<void> directory(const std::shared_ptr<const Place>& in) {
+  Result<void> directory(const Held& in) {
     const At& at = in->at;
     Item self{in, "", {}};
     TRY(look_at(self)); // first, so that nobody else changes what is in it
@@ -51,10 +45,7 @@ private:
         TRY(m_items.add({in, std::move(name), {}}));
         continue;
       }
-      Fd fd = TRY(enter(at, name));
-      const At below{fd.get(), at.below(name), at.depth + 1};
-      TRY(directory(std::make_shared<Place>(Place{
-          std::move(fd), below, in->relative.empty() ? name : cat(in->relative, "/", name)})));
+      TRY(directory(TRY(hold_below(*in, name))));
     }
     return {};
   }
@@ -77,10 +68,7 @@ private:
 
   // In the order of the tree.
   Result<void> stamp(const Item& item) {
-    const std::string& above = item.in->relative;
-    m_stamp.add(
-        above.empty() || item.name.empty() ? cat(above, item.name) : cat(above, "/", item.name),
-        item.seen);
+    m_stamp.add(relative_path(item.in->relative, item.name), item.seen);
     return {};
   }
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 namespace chillbox::os {
 
@@ -112,6 +113,22 @@ std::unexpected<Error> fail_kind(const At& at, const std::string& name, mode_t m
   return fail(Code::denied,
       cat(at.below(name), ": it is ", kind,
           "; only files, directories and symbolic links are allowed"));
+}
+
+Held hold(Fd top, const std::string& path) {
+  const At at{top.get(), path};
+  return std::make_shared<HeldDirectory>(HeldDirectory{std::move(top), at, ""});
+}
+
+Result<Held> hold_below(const HeldDirectory& in, const std::string& name) {
+  Fd fd = TRY(enter(in.at, name));
+  const At at{fd.get(), in.at.below(name), in.at.depth + 1};
+  return std::make_shared<HeldDirectory>(
+      HeldDirectory{std::move(fd), at, relative_path(in.relative, name)});
+}
+
+std::string relative_path(const std::string& above, const std::string& name) {
+  return above.empty() || name.empty() ? cat(above, name) : cat(above, "/", name);
 }
 
 } // namespace chillbox::os

@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,18 @@ struct Entry {
   mode_t kind; // S_IFREG and the like, as the directory has it
 };
 
+// A directory whose entries are looked at later, in any thread: it stays open until then.
+struct HeldDirectory {
+  Fd fd;
+  At at;
+  std::string relative; // below the top of the walk; "" : the top
+};
+using Held = std::shared_ptr<const HeldDirectory>;
+Held hold(Fd top, const std::string& path);
+Result<Held> hold_below(const HeldDirectory& in, const std::string& name);
+
+// "above/name", or the one of them that is not empty.
+std::string relative_path(const std::string& above, const std::string& name);
 Result<std::vector<std::string>> names_in(const At& at); // sorted by bytes
 Result<std::vector<Entry>> entries_in(const At& at);     // by their names
 Result<struct stat> stat_at(const At& at, const std::string& name);
