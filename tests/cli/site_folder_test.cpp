@@ -76,7 +76,7 @@ TEST_CASE("a site's folder becomes SLUG/ with each service under its own name") 
           "blog/immutable/web/h4sh/a.css", "blog/nginx/root/index.html", "blog/redis/users.acl"});
 }
 
-TEST_CASE("a manifest says what is taken of a service's folder, each once") {
+TEST_CASE("[fault-1109] a manifest says what is taken of a service's folder, each once, also with a folder and a file in it") {
   const Folder dir;
   dir.write("blog.site.json", site_json(R"(,"manifest":"MANIFEST")"));
   dir.write("backend/MANIFEST", "# what goes\nsrc/\n./setup.py\nsetup.py\n");
@@ -87,6 +87,11 @@ TEST_CASE("a manifest says what is taken of a service's folder, each once") {
   REQUIRE(folder);
   CHECK(names(*archive_entries(*folder, folder->json)) ==
       std::vector<std::string>{"blog/api/setup.py", "blog/api/src/a.py", "blog/blog.site.json"});
+  for (const char* nested : {"src\nsrc/a.py\nsetup.py\n", "setup.py\nsrc/a.py\nsrc\n"}) {
+    dir.write("backend/MANIFEST", nested);
+    CHECK(names(*archive_entries(*folder, folder->json)) ==
+        std::vector<std::string>{"blog/api/setup.py", "blog/api/src/a.py", "blog/blog.site.json"});
+  }
   for (const char* bad : {"../secret", "/etc/passwd", "src/../../x"}) {
     dir.write("backend/MANIFEST", bad);
     const auto refused = archive_entries(*folder, folder->json);

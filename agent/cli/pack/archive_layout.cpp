@@ -125,6 +125,7 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
     return fail(Code::invalid,
         cat("manifest '", printable(service.manifest), "' is not a path in ",
             printable(service.handler)));
+  const auto begin = static_cast<std::ptrdiff_t>(entries.size());
   std::vector<std::string> taken;
   const std::string text =
       TRY_IN("manifest", read_input(on_disk(cat(service.handler, "/", service.manifest)), 1 << 20));
@@ -150,6 +151,11 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
       TRY_IN("manifest", add(below(service, path), cat(prefix, "/", path)));
     taken.push_back(std::move(path));
   }
+  // A folder and a file in it may both be lines.
+  std::ranges::sort(entries.begin() + begin, entries.end(), {}, &artifact::PackEntry::name);
+  const auto [twice, end] =
+      std::ranges::unique(entries.begin() + begin, entries.end(), {}, &artifact::PackEntry::name);
+  entries.erase(twice, end);
   return {};
 }
 
