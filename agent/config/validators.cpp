@@ -181,7 +181,7 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text, b
     int64_t millis;
   };
   static constexpr std::array k_units{
-      Unit{"ms", 6, 1}, Unit{"s", 4, 1000}, Unit{"m", 2, 60'000}, Unit{"h", 1, 3'600'000}};
+      Unit{"ms", 6, 1}, Unit{"s", 5, 1000}, Unit{"m", 4, 60'000}, Unit{"h", 2, 3'600'000}};
   const auto count = static_cast<size_t>(std::ranges::find_if_not(text, digit) - text.begin());
   const auto number = parse_u64(text.substr(0, count));
   const auto unit = std::ranges::find(k_units, text.substr(count), &Unit::name);

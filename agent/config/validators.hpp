@@ -23,7 +23,7 @@ extern const TextRule k_title, k_line, k_value, k_command, k_host_name, k_folder
 
 size_t characters(std::string_view utf8);
 
-// 500ms 10s 2m 1h: up to 6, 4, 2, 1 digits. `zero` takes 0 of any unit, and of none, as well.
+// 500ms 10s 2m 1h: up to 6, 5, 4, 2 digits. `zero` takes 0 of any unit, and of none, as well.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text, bool zero);
 // 4096K 256M 2G, of 1024: 4-9, 1-6, 1-3 digits, either case.
 std::optional<uint64_t> parse_size(std::string_view text);

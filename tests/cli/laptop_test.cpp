@@ -229,6 +229,18 @@ confirm = true
   CHECK(said(project.table("stagin")).find("did you mean 'staging'") != std::string::npos);
 }
 
+TEST_CASE("[fault-1110] hosts may have a day for a rollout, and longer times name that limit") {
+  TempDir top;
+  const std::string dir = fs::canonical(top.path()).string();
+  put_file(dir + "/chillbox.toml", "[rollout]\ndeadline = \"12h\"\nbake = \"120m\"\n");
+  const auto rules = find_project(dir).value().value().top.rollout;
+  CHECK(rules->deadline == std::chrono::hours(12));
+  CHECK(rules->bake == std::chrono::hours(2));
+  put_file(dir + "/chillbox.toml", "[rollout]\ndeadline = \"25h\"\n");
+  CHECK(said(find_project(dir)).find("chillbox.toml:2") != std::string::npos);
+  CHECK(said(find_project(dir)).find("at most 24h") != std::string::npos);
+}
+
 TEST_CASE("[fault-422] a mistake in chillbox.toml is named with its line") {
   TempDir top;
   const std::string dir = fs::canonical(top.path()).string();
