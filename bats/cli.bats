@@ -368,6 +368,42 @@ teardown() { cli_teardown; }
     [[ "$output" == *"there is deploy"* ]]
 }
 
+@test "[fault-1116] one bad file of trusted/ or webhooks/ is named, exit 1, and the others are listed; nothing of it is overwritten" {
+    export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
+    make_site
+    run -0 chillboxctl trust add deploy.pub
+    run -0 chillboxctl webhook add ci --sites blog
+    echo 'no key' >root/etc/chillbox/trusted/bad.pub
+    echo 'whsec_short' >root/etc/chillbox/webhooks/worse.key
+    run -1 --separate-stderr chillboxctl trust list
+    [[ "${#lines[@]}" -eq 2 && "${lines[1]}" == "deploy "* ]]
+    [[ "$stderr" == "chillboxctl: $CHILLBOX_ROOT/etc/chillbox/trusted/bad.pub: "* ]]
+    run -1 --separate-stderr chillboxctl trust list --json
+    [ "$(jq -c '[[.keys[].name], (.faults | length)]' <<<"$output")" = '[["deploy"],1]' ]
+    run -1 --separate-stderr chillboxctl webhook list
+    [[ "${#lines[@]}" -eq 2 && "${lines[1]}" == "ci "* ]]
+    [[ "$stderr" == "chillboxctl: $CHILLBOX_ROOT/etc/chillbox/webhooks/worse.key: "* ]]
+    run -1 --separate-stderr chillboxctl webhook list --json
+    [ "$(jq -c '[[.senders[].name], (.faults | length)]' <<<"$output")" = '[["ci"],1]' ]
+    run -7 chillboxctl trust add deploy.pub --name bad
+    chillboxctl keygen -q -o other --no-password >/dev/null
+    run -7 chillboxctl trust add other.pub --name bad
+    [[ "$output" == *"bad.pub exists and cannot be used"*"chillboxctl trust remove bad"* ]]
+    run -0 chillboxctl trust add other.pub
+    run -0 chillboxctl trust remove bad
+    run -0 chillboxctl webhook remove worse
+    run -0 chillboxctl trust list
+    run -0 chillboxctl webhook list
+}
+
+@test "[fault-1117] a key file that is called as chillboxctl calls one's own, USER@HOST.pub, gives a name" {
+    export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
+    chillboxctl keygen -q -o jo@mba --no-password >/dev/null
+    run -0 chillboxctl trust add jo@mba.pub
+    [[ "$output" == "trusted: jo-mba "* ]]
+    chillboxctl bootstrap --trust jo@mba.pub | grep -q -- "--name 'jo-mba'"
+}
+
 @test "webhook add prints the key once and alone; rotate keeps the old one until --finish" {
     export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
     run -0 --separate-stderr chillboxctl webhook add ci --sites blog --types site.deploy

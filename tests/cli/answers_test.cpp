@@ -75,7 +75,8 @@ TEST_CASE("an answer is an object with its schema") {
       R"({"changed":true,"name":"x\"","schema":"chillbox.trust-add.v1"})");
   CHECK(answer_text("init", Initialized{.recipient = "age1x", .made = {"a"}}) ==
       R"({"made":["a"],"recipient":"age1x","schema":"chillbox.init.v1"})");
-  CHECK(answer_text("webhook", Senders{}) == R"({"schema":"chillbox.webhook.v1","senders":[]})");
+  CHECK(answer_text("webhook", Senders{}) ==
+      R"({"faults":[],"schema":"chillbox.webhook.v1","senders":[]})");
 }
 
 TEST_CASE("an error for programs has its schema, code and data") {

@@ -26,7 +26,8 @@ constexpr auto table(const TrustedKeyRow*) {
 }
 
 constexpr auto table(const TrustedKeys*) {
-  return message("trusted_keys", "", Member{"keys", &TrustedKeys::keys, ""});
+  return message("trusted_keys", "", Member{"keys", &TrustedKeys::keys, ""},
+      Member{"faults", &TrustedKeys::faults, "of files that cannot be used, each with its path"});
 }
 
 constexpr auto table(const CiKey*) {
@@ -47,7 +48,8 @@ constexpr auto table(const SenderRow*) {
 }
 
 constexpr auto table(const Senders*) {
-  return message("senders", "", Member{"senders", &Senders::senders, ""});
+  return message("senders", "", Member{"senders", &Senders::senders, ""},
+      Member{"faults", &Senders::faults, "of files that cannot be used, each with its path"});
 }
 
 constexpr auto table(const KeyPair*) {

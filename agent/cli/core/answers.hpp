@@ -26,6 +26,7 @@ struct TrustedKeyRow {
 };
 struct TrustedKeys {
   std::vector<TrustedKeyRow> keys;
+  std::vector<std::string> faults;
 };
 struct CiKey {
   std::string name, host, site, id;
@@ -41,6 +42,7 @@ struct SenderRow {
 };
 struct Senders {
   std::vector<SenderRow> senders;
+  std::vector<std::string> faults;
 };
 struct KeyPair {
   std::string secret_key, public_key; // paths

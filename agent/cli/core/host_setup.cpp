@@ -1,12 +1,16 @@
 #include "cli/core/host_setup.hpp"
 #include "cli/core/answers.hpp"
 
+#include "base/names.hpp"
 #include "base/text.hpp"
 #include "cli/core/terminal.hpp"
 #include "crypto/age.hpp"
 #include "os/runner.hpp"
 
 #include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
 
 namespace chillbox::cli {
 
@@ -53,6 +57,21 @@ Result<std::vector<std::string>> names_in(const std::string& dir, std::string_vi
     if (name.ends_with(suffix) && !name.starts_with('.'))
       names.push_back(name.substr(0, name.size() - suffix.size()));
   return names;
+}
+
+void print_faults(Call& call, const std::vector<std::string>& faults) {
+  for (const std::string& fault : faults)
+    call.terminal.print_error(cat("chillboxctl: ", printable(fault, 2000)));
+  if (!faults.empty())
+    call.exit = exit_code(Code::invalid);
+}
+
+std::string name_of_key_file(const std::string& path) {
+  std::string name = std::filesystem::path(path).stem();
+  for (char& c : name)
+    if (!parse_key_name(cat("a", c)))
+      c = '-';
+  return name.substr(std::min(name.find_first_not_of("-._"), name.size()));
 }
 
 } // namespace chillbox::cli

@@ -27,6 +27,11 @@ std::unexpected<Error> no_such(
 // The NAMEs of all files NAME + suffix in a directory.
 Result<std::vector<std::string>> names_in(const std::string& dir, std::string_view suffix);
 
+// Says which files cannot be used, for a list that shows the others. The exit code is 1.
+void print_faults(Call& call, const std::vector<std::string>& faults);
+// The name of a key after its file: "jo@mba.pub" is jo-mba. parse_key_name() has still to check it.
+std::string name_of_key_file(const std::string& path);
+
 // The log2 of it in a file that a passphrase opens; the usual one where none can be read.
 int work_factor_of(ByteView file);
 

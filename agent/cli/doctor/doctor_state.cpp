@@ -42,14 +42,16 @@ void look_at_config(Doctor& d) {
 }
 
 void look_at_deployers(Doctor& d) {
-  const auto keys = artifact::load_trusted_keys(d.paths.trusted());
-  if (!keys)
-    return d.fail("deployers", keys.error().message, cat("see the files in ", d.paths.trusted()));
-  if (keys->empty())
+  const auto files = artifact::read_trusted_keys(d.paths.trusted());
+  for (const auto& fault : files.faults)
+    d.fail("deployers", fault.message, cat("see the files in ", d.paths.trusted()));
+  if (files.keys.empty() && !files.faults.empty())
+    return;
+  if (files.keys.empty())
     return d.warn("deployers", "nobody is trusted: no artifact will be accepted",
         "chillboxctl trust add DEPLOYER.pub");
   std::vector<std::string> names;
-  for (const auto& key : *keys)
+  for (const auto& key : files.keys)
     names.push_back(key.name);
   d.ok("deployers", join(names, ", "));
 }
@@ -78,16 +80,20 @@ void look_at_senders(Doctor& d) {
   const auto names = names_in(d.paths.webhooks(), ".key");
   if (!names)
     return d.fail("senders", names.error().message, "run doctor as root");
-  std::vector<std::string> rotating;
+  std::vector<std::string> rotating, good;
   for (const auto& name : *names)
     if (const auto fault = fault_of_sender(d, name, rotating); !fault.empty())
-      return d.fail("senders", fault, "chillboxctl webhook rotate, or edit the file");
+      d.fail("senders", fault, "chillboxctl webhook rotate, or edit the file");
+    else
+      good.push_back(name);
+  if (good.empty() && !names->empty())
+    return;
   if (names->empty())
     return d.ok("senders", "none: deploys come by ssh alone");
   if (!rotating.empty())
     return d.warn("senders", cat("two keys are valid for ", join(rotating, ", ")),
         "chillboxctl webhook rotate NAME --finish");
-  d.ok("senders", join(*names, ", "));
+  d.ok("senders", join(good, ", "));
 }
 
 void look_at_identity(Doctor& d) {

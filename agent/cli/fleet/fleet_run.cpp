@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/file_input.hpp"
+#include "cli/core/host_setup.hpp"
 #include "cli/core/plan_source.hpp"
 #include "cli/core/secret_output.hpp"
 #include "cli/core/table.hpp"
@@ -24,7 +25,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
 namespace chillbox::cli {
 namespace {
@@ -72,7 +72,7 @@ Result<Args> args_for_there(const CommandLine& line, Fd& input) {
                 crypto::SigningKey::parse(TRY(read_input(value, k_max_key_file))))
                 .to_line());
         if (!line.args.has("name"))
-          there.add("name", std::filesystem::path(value).stem());
+          there.add("name", name_of_key_file(value));
       } else if (line.verb->name == "people add" && key == "key") {
         for (const std::string& text : TRY(public_keys_of(value)))
           there.add(key, text);
@@ -204,8 +204,9 @@ Result<int> FleetRun::overview() {
   for (size_t i = 0; i < results.size(); ++i) {
     const HostResult& from = results[i];
     codes.push_back(from.code);
-    const auto status = is_answer(from) ? control::read_answer<control::Status>(from.out)
-                                        : Result<control::Status>(fail(Code::unreachable, ""));
+    const auto status = is_answer(from.code, from.out)
+        ? control::read_answer<control::Status>(from.out)
+        : Result<control::Status>(fail(Code::unreachable, ""));
     if (!status) {
       table.rows.push_back({m_hosts[i].name, cat("exit ", from.code), "", "", "", "",
           host_error(from, std::string(trim(from.out))).value("message", "")});

@@ -6,9 +6,9 @@
 
 namespace chillbox::cli {
 
-bool is_answer(const HostResult& from) {
-  const auto object = parse_json(trim(from.out), k_most_answer);
-  return from.code == 0 ||
+bool is_answer(int code, std::string_view out) {
+  const auto object = parse_json(trim(out), k_most_answer);
+  return code == 0 ||
       (object && object->is_object() && object->contains("schema") && !object->contains("error"));
 }
 

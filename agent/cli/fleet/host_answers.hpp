@@ -22,7 +22,7 @@ Json host_error(const HostResult& from, const std::string& last_line);
 
 // Whether what it printed is its answer and no error, also with another exit code: `status` has 1
 // for a site that is down.
-bool is_answer(const HostResult& from);
+bool is_answer(int code, std::string_view out);
 
 template <class T> struct HostAnswer {
   std::string host;
@@ -44,8 +44,8 @@ template <class T> Result<std::vector<HostAnswer<T>>> ask_hosts(
     const HostResult& from = (*results)[i];
     HostAnswer<T> one{
         .host = hosts[i].name, .exit = from.code, .answer = {}, .code = {}, .message = {}};
-    auto read =
-        is_answer(from) ? control::read_answer<T>(from.out) : Result<T>(fail(Code::failure, ""));
+    auto read = is_answer(from.code, from.out) ? control::read_answer<T>(from.out)
+                                               : Result<T>(fail(Code::failure, ""));
     if (read) {
       one.answer = std::move(*read);
     } else if (from.code == 0) {

@@ -1,6 +1,7 @@
 #include "cli/laptop/remote_ctl.hpp"
 
 #include "base/text.hpp"
+#include "cli/fleet/host_answers.hpp"
 
 namespace chillbox::cli {
 namespace {
@@ -39,10 +40,21 @@ Result<RemoteCtl> RemoteCtl::open(const Places& places, Target target) {
   return RemoteCtl(std::move(target), std::move(shell));
 }
 
-Result<std::string> RemoteCtl::run(std::vector<std::string> words) {
+Result<RemoteShell::Ran> RemoteCtl::command(std::vector<std::string> words) {
   words.insert(words.begin(), {"env", "CHILLBOX_HOST=", "chillboxctl"});
-  auto ran = TRY(m_shell.command(words));
+  return m_shell.command(words);
+}
+
+Result<std::string> RemoteCtl::run(std::vector<std::string> words) {
+  auto ran = TRY(command(std::move(words)));
   if (ran.code != 0)
+    return refused(name(), ran);
+  return std::move(ran.out);
+}
+
+Result<std::string> RemoteCtl::answer(std::vector<std::string> words) {
+  auto ran = TRY(command(std::move(words)));
+  if (!is_answer(ran.code, answer_in(ran.out)))
     return refused(name(), ran);
   return std::move(ran.out);
 }

@@ -29,16 +29,18 @@ public:
 
   // What it prints. The error of the host, with its code and the host's name.
   Result<std::string> run(std::vector<std::string> words);
-  // An answer of a verb of one or two words, with --json.
+  // An answer of a verb of one or two words, with --json; also with an exit code of its own.
   template <class T> Result<T> ask(std::vector<std::string> words) {
     words.insert(words.begin() + 1, "--json");
-    const std::string out = TRY(run(std::move(words)));
+    const std::string out = TRY(answer(std::move(words)));
     return TRY_IN(name(), control::read_answer<T>(answer_in(out)));
   }
 
 private:
   RemoteCtl(Target target, RemoteShell shell)
       : m_target(std::move(target)), m_shell(std::move(shell)) {}
+  Result<std::string> answer(std::vector<std::string> words);
+  Result<RemoteShell::Ran> command(std::vector<std::string> words);
   Target m_target;
   RemoteShell m_shell;
 };

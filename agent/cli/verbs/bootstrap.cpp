@@ -2,6 +2,7 @@
 // `chillboxctl init` afterwards and types the passphrase.
 #include "cli/core/answers.hpp"
 #include "cli/core/file_input.hpp"
+#include "cli/core/host_setup.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 
@@ -145,8 +146,7 @@ Result<std::string> repository_line(const std::string& url) {
 Result<std::string> trust_line(const std::string& file) {
   const std::string text = TRY(read_input(file, k_max_key_file));
   const auto key = TRY_IN(printable(file, 1024), crypto::SigningKey::parse(text));
-  const std::string name =
-      TRY_IN("--trust", parse_key_name(std::filesystem::path(file).stem().string()));
+  const std::string name = TRY_IN("--trust", parse_key_name(name_of_key_file(file)));
   return cat(
       "chillboxctl trust add ", shell_quoted(key.to_line()), " --name ", shell_quoted(name), "\n");
 }

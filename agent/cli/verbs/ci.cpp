@@ -228,10 +228,14 @@ Result<void> run_ci_add(Call& call) {
 
 Result<void> run_ci_list(Call& call) {
   CiKeys answer;
+  std::vector<std::string> faults;
   Table table{{"NAME", "HOST", "SITE", "KEY ID"}, {}};
   for (Target& target : TRY(targets_of(call, "chillboxctl ci list"))) {
     RemoteCtl host = TRY(RemoteCtl::open(Places::find(), std::move(target)));
-    for (const auto& key : TRY(host.ask<TrustedKeys>({"trust", "list"})).keys)
+    const auto trusted = TRY(host.ask<TrustedKeys>({"trust", "list"}));
+    for (const auto& fault : trusted.faults)
+      faults.push_back(cat(host.name(), ": ", fault));
+    for (const auto& key : trusted.keys)
       if (is_ci(key)) {
         answer.keys.push_back({key.name, host.name(), key.sites[0], key.id});
         table.rows.push_back({key.name, host.name(), key.sites[0], key.id});
@@ -241,6 +245,7 @@ Result<void> run_ci_list(Call& call) {
     call.terminal.print(answer_text("ci-list", answer));
   else
     print_table(call.terminal, table, "no CI may deploy: chillboxctl ci add SITE");
+  print_faults(call, faults);
   return {};
 }
 

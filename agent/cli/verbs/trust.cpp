@@ -12,7 +12,6 @@
 #include "base/text.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <optional>
 
 namespace chillbox::cli {
@@ -22,7 +21,8 @@ constexpr Option k_limit_sites{"--sites", ArgKind::list, "SITE[,..]", "only for 
 constexpr std::array k_trust_add_options{
     Option{"KEY", ArgKind::text, "",
         "a .pub file of minisign, or of an Ed25519 key of ssh, or the key itself"},
-    Option{"--name", ArgKind::text, "NAME", "name of the deployer (default: the file's name)"},
+    Option{"--name", ArgKind::text, "NAME",
+        "name of the deployer (default: the file's name, other characters as -)"},
     k_limit_sites,
     Option{"--only-releases", ArgKind::flag, "", "only releases, no secret set"},
 };
@@ -43,11 +43,10 @@ struct Candidate {
 
 // A .pub file, else the key itself.
 Result<Candidate> candidate_of(const std::string& text) {
-  const std::filesystem::path path(text);
   if (os::real_disk().exists(text)) {
     const std::string content = TRY(read_input(text, k_max_key_file));
     const auto key = TRY_IN(printable(text, 1024), crypto::SigningKey::parse(content));
-    return Candidate{key, path.stem()};
+    return Candidate{key, name_of_key_file(text)};
   }
   auto key = crypto::SigningKey::parse(text);
   if (!key)
@@ -84,7 +83,7 @@ Result<void> run_trust_add(Call& call) {
   const std::string name = TRY_IN("--name", parse_key_name(given));
   const auto sites = TRY(sites_of(call.args));
   const artifact::TrustedKey wanted{name, candidate.key, sites, call.args.has("only-releases")};
-  const auto there = TRY(artifact::load_trusted_keys(call.paths.trusted()));
+  const auto there = artifact::read_trusted_keys(call.paths.trusted()).keys;
   const std::string id = wanted.key.id();
   for (const auto& key : there)
     if (key.key.to_line() == wanted.key.to_line() && key.sites == wanted.sites &&
@@ -95,28 +94,36 @@ Result<void> run_trust_add(Call& call) {
     }
   TRY(check_change(there, wanted));
   os::Disk& disk = os::real_disk();
+  const std::string path = cat(call.paths.trusted(), "/", name, k_trusted_suffix);
+  if (disk.exists(path) &&
+      std::ranges::find(there, name, &artifact::TrustedKey::name) == there.end())
+    return fail(Code::conflict,
+        cat(path,
+            " exists and cannot be used: `chillboxctl trust list` says why; chillboxctl trust remove ",
+            name, " removes it"));
   TRY(disk.make_dir(call.paths.trusted(), 0755, os::root_owner(call.paths)));
-  TRY(disk.write(cat(call.paths.trusted(), "/", name, k_trusted_suffix),
-      artifact::trusted_key_text(wanted), 0644, os::root_owner(call.paths)));
+  TRY(disk.write(path, artifact::trusted_key_text(wanted), 0644, os::root_owner(call.paths)));
   print_change(call, "trust-add", name, true,
       cat("trusted: ", name, "  ", id, "  sites: ", limits_of(wanted)));
   return ask_reload(call.paths);
 }
 
 Result<void> run_trust_list(Call& call) {
-  const auto keys = TRY(artifact::load_trusted_keys(call.paths.trusted()));
-  if (call.terminal.json()) {
-    TrustedKeys all;
-    for (const auto& key : keys)
-      all.keys.push_back({key.name, key.key.id(), key.key.to_line(), key.sites,
-          key.only_releases ? std::optional<std::string>("releases") : std::nullopt});
-    call.terminal.print(answer_text("trust", all));
-    return {};
-  }
+  const auto files = artifact::read_trusted_keys(call.paths.trusted());
+  TrustedKeys all;
   Table table{{"NAME", "KEY ID", "SITES"}, {}};
-  for (const auto& key : keys)
+  for (const auto& key : files.keys) {
+    all.keys.push_back({key.name, key.key.id(), key.key.to_line(), key.sites,
+        key.only_releases ? std::optional<std::string>("releases") : std::nullopt});
     table.rows.push_back({key.name, key.key.id(), limits_of(key)});
-  print_table(call.terminal, table, "nobody is trusted: chillboxctl trust add FILE.pub");
+  }
+  for (const auto& fault : files.faults)
+    all.faults.push_back(fault.message);
+  if (call.terminal.json())
+    call.terminal.print(answer_text("trust", all));
+  else if (!table.rows.empty() || all.faults.empty())
+    print_table(call.terminal, table, "nobody is trusted: chillboxctl trust add FILE.pub");
+  print_faults(call, all.faults);
   return {};
 }
 

@@ -52,7 +52,7 @@ Result<config::Sender> read_sender(const os::Paths& paths, const std::string& na
   const std::string path = secret_file(paths, name);
   if (!os::real_disk().exists(path))
     return no_such("webhook sender", name, TRY(names_in(paths.webhooks(), k_secret_suffix)));
-  return config::parse_sender(TRY(os::real_disk().read(path, k_max_sender)), name);
+  return TRY_IN(path, config::parse_sender(TRY(os::real_disk().read(path, k_max_sender)), name));
 }
 
 std::string sender_text(const config::Sender& sender) {
@@ -195,7 +195,12 @@ Result<void> run_webhook_list(Call& call) {
   Senders all;
   Table table{{"NAME", "FORMAT", "KEYS", "SITES", "TYPES"}, {}};
   for (const std::string& name : TRY(names_in(call.paths.webhooks(), k_secret_suffix))) {
-    const config::Sender s = TRY(read_sender(call.paths, name));
+    const auto sender = read_sender(call.paths, name);
+    if (!sender) {
+      all.faults.push_back(sender.error().message);
+      continue;
+    }
+    const config::Sender& s = *sender;
     const Validity v = validity_of(s, os::real_clock().wall());
     all.senders.push_back(
         {s.name, s.format, v.keys, v.until ? rfc3339(*v.until) : "", s.sites, s.types});
@@ -207,8 +212,9 @@ Result<void> run_webhook_list(Call& call) {
   }
   if (call.terminal.json())
     call.terminal.print(answer_text("webhook", all));
-  else
+  else if (!table.rows.empty() || all.faults.empty())
     print_table(call.terminal, table, "no sender: chillboxctl webhook add NAME --sites SITE");
+  print_faults(call, all.faults);
   return {};
 }
 
