@@ -113,6 +113,15 @@ status_of() { # SEALED STATE
     [ "$(jq -sc 'map(select(.event)) | map([.schema, .event.line])' <<<"$output")" = '[["chillbox.host.v1","hello"],["chillbox.host.v1","hello"]]' ]
 }
 
+@test "[fault-1118] a host whose connection breaks after its answer has both, the answer and the error" {
+    host one "$(status_of false live)"
+    host two "$(status_of false live)"
+    sed -i 's/^sh -c "$3"$/sh -c "$3"; code=$?; [ "$name" != two ] || { echo "Connection reset" >\&2; exit 255; }; exit $code/' bin/ssh
+    run -11 --separate-stderr chillboxctl status --json -H one,two
+    [ "$(jq -sc 'sort_by(.host) | map([.host, .exit, .result.schema, .error.code, .error.message])' <<<"$output")" = \
+        '[["one",0,"chillbox.status.v1",null,null],["two",5,"chillbox.status.v1","unreachable","Connection reset"]]' ]
+}
+
 @test "status of several hosts is a line for each" {
     host one "$(status_of false live)"
     host two "$(status_of true sealed)"

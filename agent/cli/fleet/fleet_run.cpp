@@ -183,9 +183,11 @@ Result<int> FleetRun::objects() {
     Json object{{"exit", from.code}};
     const auto result = parse_json(last[host.name], k_max_host_answer);
     // An answer may come with another code: `plan --exit-code`, `status` of a site that is down.
-    if (result && result->is_object() && !result->contains("error"))
+    const bool answered = result && result->is_object() && !result->contains("error");
+    if (answered)
       object["result"] = *result;
-    else if (from.code != 0)
+    // Nobody who does not reach the daemon has an answer: then the connection broke after it.
+    if (from.code != 0 && (!answered || from.code == exit_code(Code::unreachable)))
       object["error"] = host_error(from, last[host.name]);
     print(host, std::move(object));
   };
