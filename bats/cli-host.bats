@@ -181,6 +181,19 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     run -2 chillboxctl logs blog --stream nosuch
 }
 
+@test "[fault-1119] logs of one service has the streams that are asked for, of NGINX only what went wrong; what it does not follow it refuses" {
+    printf 'one\n' >"$BATS_TEST_TMPDIR/api.log"
+    start_daemon "{\"log_files\": {\"events\": [{\"service\": \"api\", \"stream\": \"app\", \"file\": \"$BATS_TEST_TMPDIR/api.log\"}, {\"look\": true}], \"result\": {}}}"
+    run -0 chillboxctl logs blog/nginx
+    [ "$(asked)" = '["log_files",{"follow":false,"service":"nginx","site":"blog","streams":["app","error","cron","run"]}]' ]
+    run -0 chillboxctl logs blog/nginx --stream access
+    [ "$(asked)" = '["log_files",{"follow":false,"service":"nginx","site":"blog","streams":["access"]}]' ]
+    run -2 chillboxctl logs blog -f --stream job
+    [[ "$output" == *"chillboxctl job JOB -f"* ]]
+    run -2 chillboxctl logs blog/api --stream app,job
+    [[ "$output" == *"chillboxctl logs blog --stream job"* ]]
+}
+
 @test "-H without an ssh client is exit 5 and says so" {
     run -5 env PATH=/nowhere "$CTL" status -H a@one
     [[ "$output" == *"OpenSSH"* ]]

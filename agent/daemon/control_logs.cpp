@@ -162,7 +162,8 @@ Result<control::Done> log_files(const Call& call) {
   const std::string only = call.args.service.value_or("");
   if (logs.empty())
     return fail(Code::not_found,
-        cat("no log of '", site.str(), only.empty() ? "" : "/", printable(only, 40), "'"));
+        cat("no log of '", site.str(), only.empty() ? "" : "/", printable(only, 40), "'",
+            streams.empty() ? "" : cat(" in ", printable(join(streams, ", "), 100))));
   for (const auto& log : logs)
     TRY(sender.first(log));
   TRY(say_look(call));

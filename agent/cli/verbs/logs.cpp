@@ -130,8 +130,7 @@ Result<void> LogRun::ask_files(const std::vector<std::string>& streams) {
   for (const char* searching : {"since", "grep", "release", "until"})
     if (m_call.args.has(searching)) // without -s all that is kept
       question.args.since_ms = static_cast<uint64_t>(std::max<int64_t>(m_period.since_ms, 0));
-  if (m_service.empty())
-    question.args.streams = streams;
+  question.args.streams = streams;
   Result<void> outcome;
   question.on_event = [&](const Json& json) {
     if (outcome)
@@ -185,8 +184,17 @@ Result<void> LogRun::run() {
               "': there are app, access, error, cron, job and run"));
   if (streams.empty())
     streams = {"app", "error", "cron"};
-  if (std::erase(streams, "job") > 0)
+  if (!m_call.args.has("stream") && !m_service.empty())
+    streams.emplace_back("run"); // it was named: SITE/run.NAME
+  if (std::erase(streams, "job") > 0) {
+    if (m_follow)
+      return fail(Code::usage,
+          "--stream job: -f follows what is written to files; `chillboxctl job JOB -f` follows a job");
+    if (!m_service.empty())
+      return fail(Code::usage,
+          cat("--stream job: jobs are the site's: chillboxctl logs ", m_site, " --stream job"));
     TRY(add_jobs());
+  }
   if (!streams.empty())
     TRY(ask_files(streams));
   if (!m_read_once)
