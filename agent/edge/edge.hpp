@@ -21,6 +21,8 @@ struct EdgeOptions {
   // Threads, started when they are needed: more than streams and uploads together can hold.
   size_t workers = 48;
   size_t streams = 16;      // event streams at once
+  size_t job_streams = 4;   // of them, of one job
+  size_t key_streams = 12;  // of all jobs of one webhook key
   size_t uploads = 16;      // at once
   size_t scrapes = 4;       // of metrics, at once
   uint32_t requests = 1000; // on one connection

@@ -1,5 +1,5 @@
-// What belongs to one request while it is served; and a semaphore for what may happen only so often
-// at a time.
+// What belongs to one request while it is served; and what counts how often something happens at a
+// time.
 #pragma once
 
 #include "edge/connection.hpp"
@@ -8,8 +8,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <string>
 
 namespace chillbox::edge {
 
@@ -39,6 +42,28 @@ public:
 
 private:
   std::atomic<long> m_left;
+};
+
+// How many somebody has at a time, by a name.
+class Shares {
+public:
+  // Null when the name has `most`; given back when the last copy goes.
+  std::shared_ptr<void> try_acquire(const std::string& name, size_t most) {
+    const std::scoped_lock lock(m_mutex);
+    if (m_taken[name] >= most)
+      return nullptr;
+    ++m_taken[name];
+    return {this, [name](void* self) { static_cast<Shares*>(self)->give_back(name); }};
+  }
+
+private:
+  void give_back(const std::string& name) {
+    const std::scoped_lock lock(m_mutex);
+    if (const auto at = m_taken.find(name); --at->second == 0)
+      m_taken.erase(at);
+  }
+  std::mutex m_mutex;
+  std::map<std::string, size_t> m_taken;
 };
 
 } // namespace chillbox::edge

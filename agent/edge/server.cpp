@@ -246,6 +246,14 @@ std::optional<Response> Server::events(RequestContext& x) {
       {x.route.id, x.route.capability, std::to_string(x.route.after), ""}, m_options.answer);
   if (!answer || answer->status != 200)
     return answer_response(answer);
+  // The monitor knows the capability, so that what it says is so: its second part is the key.
+  const auto key = split(x.route.capability, '.').at(1);
+  const auto of_job = m_job_streams.try_acquire(std::string(x.route.id), m_options.job_streams);
+  const auto of_key = m_key_streams.try_acquire(std::string(key), m_options.key_streams);
+  if (!of_job || !of_key)
+    return error_response(503, "throttled",
+        cat(of_job ? m_options.key_streams : m_options.job_streams, " event streams of this ",
+            of_job ? "webhook key" : "job", " are open: try again later"));
   EventStream stream{
       .until = now() + m_options.stream, .batch = event_batch(answer->body, x.route.after)};
   x.connection.write(event_stream_head());

@@ -60,6 +60,7 @@ private:
   const EdgeOptions& m_options;
   MonitorLink& m_monitor;
   Semaphore m_streams;
+  Shares m_job_streams, m_key_streams;
   Semaphore m_uploads;
   Semaphore m_scrapes;
 };

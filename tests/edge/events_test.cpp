@@ -139,6 +139,33 @@ TEST_CASE("streams over their number are sent away, until one ends") {
   CHECK(status_of(box.exchange(get(k_target))) == 200);
 }
 
+TEST_CASE("[fault-1111] one job has some of the streams, one webhook key most, and others get theirs [attack-W65]") {
+  EdgeBox box(
+      [&](const Said& said) -> std::optional<Reply> {
+        return said.fields[3].empty() ? std::optional(Reply{"200", batch(1, 1, false)})
+                                      : std::nullopt;
+      },
+      {.streams = 4, .job_streams = 2, .key_streams = 3, .poll = Millis{20'000}});
+  std::vector<Fd> open;
+  const auto follow = [&](const std::string& job, const std::string& key) {
+    Fd fd = box.connect();
+    say(fd.get(), get(cat("/v1/jobs/", job, "/events?cap=", job, ".", key, ".9.m")));
+    const std::string answer = read_all(fd.get(), "id: 1\n");
+    if (has(answer, "id: 1\n"))
+      open.push_back(std::move(fd));
+    return answer;
+  };
+  const std::string other(16, 'b'), third(16, 'c');
+  CHECK(has(follow(k_job, "k"), "id: 1\n"));
+  CHECK(has(follow(k_job, "k"), "id: 1\n"));
+  const std::string refused = follow(k_job, "k");
+  CHECK(status_of(refused) == 503);
+  CHECK(has(refused, "2 event streams of this job are open"));
+  CHECK(has(follow(other, "k"), "id: 1\n"));
+  CHECK(has(follow(other, "k"), "3 event streams of this webhook key are open"));
+  CHECK(has(follow(third, "l"), "id: 1\n"));
+}
+
 TEST_CASE("[fault-35] an answer that is not as agreed is 500 with a request id and no detail") {
   for (const char* answer : {"nonsense", "{}", R"({"events":[{"number":"x"}],"ended":false})",
            R"({"events":7,"ended":false})"}) {
