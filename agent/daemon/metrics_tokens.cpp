@@ -8,6 +8,8 @@
 
 #include <unistd.h>
 
+#include <mutex>
+
 namespace chillbox::daemon {
 namespace {
 
@@ -34,6 +36,8 @@ Result<std::string> MetricsTokens::path_of(const std::string& name) const {
 }
 
 Result<std::string> MetricsTokens::add(const std::string& name, int64_t now_ms) {
+  static std::mutex s_adding; // two of one name: the second one would end the first
+  const std::lock_guard one(s_adding);
   const std::string path = TRY(path_of(name));
   if (m_disk.exists(path))
     return fail(Code::conflict,

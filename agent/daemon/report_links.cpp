@@ -5,6 +5,8 @@
 #include "base/text.hpp"
 #include "crypto/webhook.hpp"
 
+#include <mutex>
+
 namespace chillbox::daemon {
 namespace {
 
@@ -19,6 +21,9 @@ std::string with_report_mac(std::string_view secret, std::string_view until) {
 } // namespace
 
 Result<std::string> ReportLinks::make(int64_t until_s) {
+  // The secret of the second of two first links would end the first one.
+  static std::mutex s_making;
+  const std::lock_guard one(s_making);
   if (!m_disk.exists(m_file))
     TRY(m_disk.write(m_file, random_token(k_secret), 0600));
   const auto secret = TRY(m_disk.read(m_file, k_most_of_secret));

@@ -1,4 +1,5 @@
 // Links to the report: they open it until they are over or revoked, on the host that made them.
+#include "daemon/metrics_tokens.hpp"
 #include "daemon/report_links.hpp"
 
 #include "catch.hpp"
@@ -8,7 +9,9 @@
 
 #include <unistd.h>
 
+#include <barrier>
 #include <filesystem>
+#include <thread>
 
 using namespace chillbox;
 using namespace chillbox::daemon;
@@ -57,4 +60,24 @@ TEST_CASE("[fault-862] revoked links stay so after the next one is made, and an 
   REQUIRE(host.links().revoke());
   REQUIRE(os::real_disk().write(host.paths.state() + "/report_links", "", 0600));
   CHECK(host.links().make(2000).error().code == Code::corrupt);
+}
+
+TEST_CASE("[fault-1112] of first links that are made at once each opens the report, and of tokens of one name there is one") {
+  constexpr int k_at_once = 8;
+  const LinksHost host("d");
+  std::vector<Result<std::string>> links(k_at_once, std::string()), tokens = links;
+  std::barrier start(k_at_once);
+  {
+    std::vector<std::jthread> makers;
+    for (size_t i = 0; i < k_at_once; ++i)
+      makers.emplace_back([&, i] {
+        start.arrive_and_wait();
+        links[i] = host.links().make(2000);
+        start.arrive_and_wait();
+        tokens[i] = MetricsTokens(os::real_disk(), host.paths).add("grafana", 1);
+      });
+  }
+  for (const auto& link : links)
+    CHECK(host.links().admits(link.value(), 1));
+  CHECK(std::ranges::count_if(tokens, [](const auto& token) { return token.has_value(); }) == 1);
 }
