@@ -61,6 +61,20 @@ first_boot() { in_box sh -c 'mkdir -p /var/lib/cloud && cp /root/user-data /var/
     box down "$FRESH"
 }
 
+@test "[fault-1113] a tar brings NGINX and Python of the distribution where they are missing, as a package of chillbox would" {
+    "$CTL" bootstrap --package "/root/chillbox.tar#sha256=$(sha256sum chillbox.tar | cut -d ' ' -f 1)" | sed -n '/^install_all()/,/^}/p' >lines
+    mkdir bare
+    for program in apk tar; do printf '#!/bin/sh\necho "%s $*"\n' "$program" >"bare/$program"; done
+    chmod 0755 bare/*
+    run -0 env -i PATH="$PWD/bare" /bin/sh -c '. ./lines; install_all "a b.tar" extra'
+    [ "$output" = 'apk add --no-progress extra nginx python3
+tar -x -f a b.tar -C /' ]
+    touch bare/nginx bare/python3
+    chmod 0755 bare/*
+    run -0 env -i PATH="$PWD/bare" /bin/sh -c '. ./lines; install_all x.tar'
+    [ "$output" = 'tar -x -f x.tar -C /' ]
+}
+
 @test "a repository is written down once, and only one that nobody on the way can keep old" {
     run -2 "$CTL" bootstrap --repository http://packages.example/v1
     [[ "$output" == *"https://"* ]]

@@ -42,6 +42,26 @@ apk_repository() { # URL OR PATH
   grep -qxF -- "$1" /etc/apk/repositories 2>/dev/null || printf '%s\n' "$1" >>/etc/apk/repositories
 }
 
+install_all() { # NAME OR FILE...: a tar says of no package that it is needed
+  names=
+  for package in "$@"; do
+    case $package in *.tar) names='nginx python3' ;; esac
+  done
+  for name in $names; do
+    command -v "$name" >/dev/null || set -- "$@" "$name"
+  done
+  (
+    for package in "$@"; do
+      shift
+      case $package in *.tar) ;; *) set -- "$@" "$package" ;; esac
+    done
+    [ $# -eq 0 ] || apk add --no-progress "$@"
+  )
+  for package in "$@"; do
+    case $package in *.tar) tar -x -f "$package" -C / ;; esac
+  done
+}
+
 install_packages() { # NAME, URL OR PATH, followed by #sha256=HEX if only those bytes are accepted...
   if command -v chillboxctl >/dev/null; then
     say 'already installed'
@@ -70,10 +90,7 @@ install_packages() { # NAME, URL OR PATH, followed by #sha256=HEX if only those 
     shift
     set -- "$@" "$package"
   done
-  case $1 in
-    *.tar) for package in "$@"; do tar -x -f "$package" -C /; done ;;
-    *) apk add --no-progress "$@" ;;
-  esac
+  install_all "$@"
   rm -rf -- "$dir"
 }
 
