@@ -137,22 +137,22 @@ Result<StageStats> stage(const StageJob& job) {
   const os::Owner me{geteuid(), getegid()};
   std::optional<os::JobUser> user;
   if (job.own_user)
-    user.emplace(TRY_IN("stage", os::JobUser::take()));
+    user.emplace(TRY(os::JobUser::take()));
   const os::Owner owner = user ? os::Owner{user->user().uid, user->user().gid} : me;
-  const Fd tree_fd = TRY_IN("stage", fresh_tree(job, owner));
+  const Fd tree_fd = TRY(fresh_tree(job, owner));
   auto said = run_stager(job, tree_fd.get());
   if (!said)
-    return within("stage", with_size(std::move(said.error()), tree_fd.get()));
+    return std::unexpected(with_size(std::move(said.error()), tree_fd.get()));
   // It has ended and cannot have forked, so nothing writes there any more. Its report is not
   // enough: it read what a stranger wrote.
   const auto seen = TRY(verify_tree(job.tree, owner.uid, job.limits));
   if (seen.files != said->files || seen.directories != said->directories ||
       seen.links != said->links || seen.bytes != said->bytes)
     return fail(Code::corrupt,
-        cat("stage: the stager reported ", said->files, " files, ", said->directories, " folders, ",
+        cat("the stager reported ", said->files, " files, ", said->directories, " folders, ",
             said->links, " links, but there are ", seen.files, ", ", seen.directories, ", ",
             seen.links));
-  said->stamp = TRY_IN("stage", take(job.tree, me));
+  said->stamp = TRY(take(job.tree, me));
   attempt.keep();
   return said;
 }

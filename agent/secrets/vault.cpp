@@ -70,7 +70,7 @@ Result<SecretBytes> ask(const std::shared_ptr<const Fd>& socket, uint64_t sequen
     std::string_view age_header, os::Millis until) {
   const auto packet = control::make_packet(PacketVerb::file_key, sequence, {age_header});
   if (packet.empty())
-    return fail(Code::corrupt, "artifact: the age header is too long");
+    return fail(Code::corrupt, "the age header is too long");
   TRY(os::send_packet(socket->get(), packet));
   return answer_to(socket->get(), sequence, until);
 }

@@ -153,11 +153,11 @@ TEST_CASE(
   Encrypted bad(file("blog/a") + file("../x") + end());
   Encrypted bomb(zstd(file("b", std::string(80 << 20, '\0')) + end()));
   Staging s;
-  CHECK_SAYS(s.run(cut).says(), "corrupt: stage: age payload");
+  CHECK_SAYS(s.run(cut).says(), "corrupt: age payload");
   CHECK(s.gone());
-  CHECK_SAYS(s.run(bad).says(), "denied: stage: '../x': '..' component");
+  CHECK_SAYS(s.run(bad).says(), "denied: '../x': '..' component");
   CHECK(s.gone());
-  CHECK_SAYS(s.run(bomb).says(), "too_large: stage: unpacks to more than 200 times");
+  CHECK_SAYS(s.run(bomb).says(), "too_large: unpacks to more than 200 times");
   CHECK(s.gone());
 }
 
@@ -166,7 +166,7 @@ TEST_CASE("the wrong file key is refused") {
   Encrypted encrypted(good());
   encrypted.key = SecretBytes(16);
   Staging s;
-  CHECK_SAYS(s.run(encrypted).says(), "corrupt: stage: artifact: the age header was changed");
+  CHECK_SAYS(s.run(encrypted).says(), "corrupt: artifact: the age header was changed");
   CHECK(s.gone());
 }
 
@@ -181,12 +181,12 @@ TEST_CASE("staging can be cancelled, and ends at its deadline, without leaving a
       .own_user = s.own_user};
   job.timeout = os::Millis{300};
   s.result = stage(job);
-  CHECK_SAYS(s.says(), "timed_out: stage: the stager was not done after");
+  CHECK_SAYS(s.says(), "timed_out: the stager was not done after");
   CHECK(s.gone());
   job.timeout = os::Millis{60'000};
   job.cancelled = [] { return true; };
   s.result = stage(job);
-  CHECK_SAYS(s.says(), "interrupted: stage: staging was cancelled");
+  CHECK_SAYS(s.says(), "interrupted: staging was cancelled");
   CHECK(s.gone());
 }
 
@@ -198,10 +198,10 @@ TEST_CASE("a stager that dies, lies or leaves what is forbidden is not believed,
     encrypted.store(word);
     return s.run(encrypted).says();
   };
-  CHECK_SAYS(with("dies"), "failure: stage: the stager ended without an answer, exit code 3");
+  CHECK_SAYS(with("dies"), "failure: the stager ended without an answer, exit code 3");
   CHECK(s.gone());
   CHECK_SAYS(with("lies"),
-      "corrupt: stage: the stager reported 1 files, 0 folders, 0 links, but there are 0, 0, 0");
+      "corrupt: the stager reported 1 files, 0 folders, 0 links, but there are 0, 0, 0");
   CHECK(s.gone());
   CHECK_SAYS(with("junk"), "answer of the stager");
   CHECK(s.gone());

@@ -113,7 +113,7 @@ TEST_CASE("[fault-82] a set that does not fit leaves nothing, and the error name
   }
   CHECK(host.stage(set("fits")) == "");
   const std::string refusal = host.stage(file("api/big", std::string(200'000, 'x')) + end());
-  CHECK_SAYS(refusal, "no_space: secrets: stage: write 'api/big': no space left on device");
+  CHECK_SAYS(refusal, "no_space: secrets: write 'api/big': no space left on device");
   CHECK_SAYS(refusal, "has 65.5 kB");
   CHECK(host.all() == std::vector<std::string>{"blog"});
   CHECK(host.read("api/config.toml") == "fits");
