@@ -26,6 +26,7 @@ struct Undo {
   std::string verb;
   control::Arguments args;
   bool is_job = true;
+  std::vector<std::string> services = {}; // stopped one after the other, instead of args.service
 };
 
 // What is switched on comes first: visitors see nothing else, or nothing can be deployed.
@@ -55,9 +56,14 @@ Result<Undo> undo_of(const std::string& site, const LastChange& last, int64_t no
   const auto at = [&](const std::string& service) {
     return service.empty() ? site : cat(site, "/", service);
   };
-  if (last.started.size() == 1)
-    return Undo{cat(name(job.kind), by, ", which started ", at(last.started[0])),
-        cat("stop ", at(last.started[0])), "stop", {.site = site, .service = last.started[0]}};
+  if (!last.started.empty()) {
+    std::vector<std::string> started;
+    for (const auto& service : last.started)
+      started.push_back(at(service));
+    return Undo{cat(name(job.kind), by, ", which started ", join(started, ", ")),
+        cat("stop ", join(started, " && chillboxctl stop ")), "stop", {.site = site}, true,
+        last.started};
+  }
   switch (job.kind) {
   case control::JobKind::deploy:
     if (job.previous.empty())
@@ -106,6 +112,10 @@ Result<void> run_undo(Call& call) {
   if (undo.args.with_data.value_or(false))
     (void)TRY(show_data_loss(call, site, *undo.args.version));
   TRY(must_agree(call, "Do it?", false));
+  for (const auto& service : undo.services)
+    TRY(run_job_verb(call, undo.verb, {.site = site, .service = service}));
+  if (!undo.services.empty())
+    return {};
   if (undo.is_job)
     return run_job_verb(call, undo.verb, undo.args);
   const std::string text =
