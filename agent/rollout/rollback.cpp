@@ -80,6 +80,14 @@ void note_passed_by(
     r.info(cat("the watch of ", target.version, " did not end, but there is no good release"));
 }
 
+// After a rollback the newest good release is the one that it left.
+void note_forward(JobContext& r, const store::Release& target) {
+  if (target.serial > r.old->serial)
+    r.info(cat(target.version, " is newer than ", r.old->version,
+        ": this goes forward; `chillboxctl rollback ", r.job.site.str(),
+        " VERSION` goes further back"));
+}
+
 Result<Next> run_select(JobContext& r) {
   if (!r.old)
     return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
@@ -109,8 +117,10 @@ Result<Next> run_select(JobContext& r) {
   if (const auto good = check_release(r.host, *target); !good)
     return fail(
         good.error().code, cat(good.error().message, "; ", targets(r.host, releases, r.row.live)));
-  if (r.job.version.empty())
+  if (r.job.version.empty()) {
     note_passed_by(r, releases, *target);
+    note_forward(r, *target);
+  }
   r.release.row = *target;
   r.job.release = r.release.row.id;
   r.job.version = r.release.row.version;

@@ -30,6 +30,18 @@ TEST_CASE("a rollback without a version goes to the last good release") {
   CHECK(host.runner.count("build") == 0);
 }
 
+TEST_CASE("[fault-1115] a second rollback without a version goes forward again, and says so") {
+  TwoReleases host;
+  const auto back = host.rollback();
+  REQUIRE(back.state == JobState::done);
+  const auto forward = host.rollback();
+  CHECK(forward.release == "2.0.0-2");
+  const std::string note = "2.0.0 is newer than 1.0.0: this goes forward; "
+                           "`chillboxctl rollback blog VERSION` goes further back";
+  CHECK(host.told(forward.id, note));
+  CHECK_FALSE(host.told(back.id, "is newer than"));
+}
+
 TEST_CASE("[fault-1011] a rollback to what is live starts a site that was stopped") {
   TwoReleases host;
   REQUIRE(host.run(host.queue(store::JobKind::stop)).state == JobState::done);
