@@ -20,9 +20,7 @@ edit() { jq "$1" blog/blog.site.json >new.json && mv new.json blog/blog.site.jso
 
 # Pip for this machine's python3, which as a rule has none of its own.
 use_pip() {
-    pip=$(dirname "$CTL")/pip
-    [ -x "$pip/bin/pip" ] || flock "$(dirname "$CTL")/.wheels.lock" sh -c '[ -x "$1/bin/pip" ] || python3 -m venv "$1"' sh "$pip"
-    PATH=$pip/bin:$PATH
+    PATH=$(BUILD=$(dirname "$CTL") sh "$BATS_TEST_DIRNAME/../tests/host/pip"):$PATH
 }
 
 @test "the summary says what went in by service and kind, and the largest files; --json says the same" {

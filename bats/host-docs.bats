@@ -19,9 +19,7 @@ setup() {
     mkdir -p "$DESK/.test/bin" "$DESK/.test/home"
     cp -r "$ROOT/docs/examples/garden" "$DESK"
     cp "$CTL" "$DESK/.test/bin/chillboxctl"
-    pip=$ROOT/${BUILD:-build}/pip
-    [ -x "$pip/bin/pip" ] || flock "$ROOT/${BUILD:-build}/.wheels.lock" sh -c '[ -x "$1/bin/pip" ] || python3 -m venv "$1"' sh "$pip"
-    PATH=$pip/bin:$PATH
+    PATH=$(BUILD=$ROOT/${BUILD:-build} sh "$ROOT/tests/host/pip"):$PATH
 }
 
 # A host with chillbox, as after README's Install, for a page that makes its keys by hand.

@@ -53,6 +53,16 @@ suite() { env -i PATH=/usr/local/bin:/usr/bin:/bin AT_ONCE="${AT_ONCE-}" BUILD="
     [ -z "$(comm -23 listed help)" ]
 }
 
+@test "[fault-1120] a virtual environment that was cut off while it was made is made again, a whole one is left as it is" {
+    mkdir -p build/pip/bin
+    printf '#!/bin/sh\nexit 1\n' >build/pip/bin/pip && chmod +x build/pip/bin/pip
+    run -0 --separate-stderr env BUILD="$PWD/build" sh tests/host/pip
+    "$output/pip" --version
+    touch build/pip/seen
+    run -0 --separate-stderr env BUILD="$PWD/build" sh tests/host/pip
+    [ -e build/pip/seen ]
+}
+
 program() { # NAME COMMAND: a program of one test case
     printf '#!/bin/sh\n[ "$1" != --list-tests ] || { echo "1 test cases"; exit 0; }\n%s\n' "$2" >"$1" && chmod +x "$1"
 }
