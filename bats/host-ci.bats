@@ -64,6 +64,10 @@ page() { host_curl -H "Host: ${1:-hello}.example" "$URL/"; }
     [[ "$output" == *"hello-ci"*"hello"* ]]
     run -0 ctl trust list
     [[ "$output" == *"hello; only releases"* ]]
+    in_box sh -c 'echo no key >/etc/chillbox/trusted/bad.pub'
+    run -1 laptop chillboxctl ci list -H root@web1.example
+    [[ "$output" == *"hello-ci"*"hello"*"chillboxctl: root@web1.example: /etc/chillbox/trusted/bad.pub: "* ]]
+    in_box rm /etc/chillbox/trusted/bad.pub
 }
 
 @test "[attack-R15] a run of the CI: the line on standard input, no prompt, and the commit is live" {
