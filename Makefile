@@ -59,7 +59,8 @@ inside = $(if $(wildcard $(shell $(CXX) -print-file-name=lib$(1).a)),-l:lib$(1).
 LIBS_DAEMON = -lsodium $(call inside,seccomp) $(call inside,sqlite3) -lcrypto -lzstd -lz -lpthread
 CXX_INSIDE := $(if $(SANITIZE),,-static-libstdc++ -static-libgcc)
 LIBS_HTTP = $(shell pkg-config --libs cpp-httplib 2>/dev/null) -lssl -lcrypto
-LIBS_CLI = -lsodium $(call inside,seccomp) $(LIBS_HTTP) -lzstd -lz -lpthread
+# The loader looks for each symbol in one library after the other, in this order: those with the most symbols stand first.
+LIBS_CLI = -Wl,--no-as-needed -lcrypto -lstdc++ -lssl -Wl,--as-needed $(LIBS_HTTP) -lsodium $(call inside,seccomp) -lzstd -lz -lpthread
 
 # Only the host in a box needs root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))

@@ -57,7 +57,7 @@ void catch_interrupts() {
     if (::sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
       ::sigaction(number, &action, nullptr);
   }
-  std::atexit(restore_terminal);
+  std::at_quick_exit(restore_terminal);
 }
 
 void print_on_interrupt(std::string_view text) {

@@ -29,7 +29,7 @@ int take_interrupt(); // the signal since the last call, 0: none; then interrupt
 [[noreturn]] void leave_interrupted(int taken = 0); // of a signal that was taken
 
 // Turns the terminal's echo off while it exists; raw: all of its line editing, so that each byte is
-// passed on. The old setting comes back afterwards, also after a signal or exit().
+// passed on. The old setting comes back afterwards, also after a signal or quick_exit().
 class EchoOff {
 public:
   explicit EchoOff(int terminal, bool raw = false);
