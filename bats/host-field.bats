@@ -193,10 +193,10 @@ END
     has utf-8 "$(visit mime.example /f.mjs -I | tr A-Z a-z)"
 }
 
-forwarded() { visit lb.example /s -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-For: 203.0.113.9' | grep -qxF -- "$1"; }
+forwarded() { visit lb.example /s -H "X-Forwarded-Proto: ${2-https}" -H 'X-Forwarded-For: 203.0.113.9' | grep -qxF -- "$1"; }
 
 # dokku/dokku#3633, #5927, basecamp/kamal-site#141
-@test "11 what a trusted proxy says of the visitor holds, what others say does not" {
+@test "11 what a trusted proxy says of the visitor holds, of a list the first; what others say does not [fault-1202]" {
     py_site lb
     app_line lb 'app.add_url_rule("/s", "s", lambda: "%s %s" % (request.headers["X-Forwarded-Proto"], request.headers["X-Forwarded-For"]))'
     brought lb
@@ -204,6 +204,10 @@ forwarded() { visit lb.example /s -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-
     in_box sed -i '/^\[nginx\]/a trusted_proxies = ["127.0.0.0/8", "10.0.0.0/8"]' /etc/chillbox/chillboxd.toml
     ctl upgrade
     wait_for 20 forwarded 'https 203.0.113.9'
+    forwarded 'https 203.0.113.9' 'https,http'
+    forwarded 'https 203.0.113.9' 'HTTPS, https'
+    forwarded 'http 203.0.113.9' 'http, https'
+    forwarded 'http 203.0.113.9' 'httpsx'
     in_box sed -i '/^trusted_proxies/d' /etc/chillbox/chillboxd.toml
     ctl upgrade
 }

@@ -68,7 +68,7 @@ std::string WordChecker::with_pattern(const Node& node, std::string_view word, s
 void WordChecker::defines(const Node& node, std::string_view name) {
   if (name.starts_with('$'))
     name.remove_prefix(1);
-  if (is_builtin_variable(lower(name)))
+  if (!may_define(lower(name)))
     m_findings.refuse(node,
         cat("'$", printable(name, 60), "' is one of NGINX's own variables: choose another name"));
 }

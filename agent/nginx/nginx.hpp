@@ -166,6 +166,10 @@ struct ServedName {
   auto operator<=>(const ServedName&) const = default;
 };
 std::vector<ServedName> served_names(std::string_view text);
+// Those of `domains` to which no server of the text answers on any of these ports. A regular
+// expression is taken for all of them.
+std::vector<std::string> unserved(std::string_view text, const std::vector<std::string>& domains,
+    std::span<const uint16_t> ports);
 // All of them, lower case, with wildcards: ".example.org" is two, that name and "*.example.org".
 std::vector<std::string> all_names(std::string_view text);
 bool serves_tls(std::string_view text);

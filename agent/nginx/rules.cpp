@@ -162,20 +162,45 @@ const std::vector<Rule>& rules() {
   return k_rules;
 }
 
+// Families of variables: a name that begins so may be NGINX's. What it makes of a visitor's
+// headers, cookies and arguments has no end, and the next version of NGINX may have one more of the
+// others.
 constexpr std::array<std::string_view, 13> k_prefixes{"http_", "arg_", "cookie_", "sent_http_",
     "sent_trailer_", "upstream_", "ssl_", "proxy_protocol_", "request_", "connection_", "time_",
     "date_", "chillbox_"};
-constexpr std::array<std::string_view, 56> k_builtin{"args", "binary_remote_addr",
-    "body_bytes_sent", "bytes_sent", "connection", "content_length", "content_type",
-    "document_root", "document_uri", "gzip_ratio", "host", "hostname", "https", "http2", "http3",
-    "is_args", "limit_rate", "limit_req_status", "limit_conn_status", "msec", "nginx_version",
-    "pid", "pipe", "proxy_add_x_forwarded_for", "proxy_host", "proxy_port", "query_string",
-    "realpath_root", "remote_addr", "remote_port", "remote_user", "request", "scheme",
-    "server_addr", "server_name", "server_port", "server_protocol", "status", "tcpinfo_rtt",
-    "tcpinfo_rttvar", "tcpinfo_snd_cwnd", "tcpinfo_rcv_space", "uri", "secure_link",
-    "secure_link_expires", "slice_range", "invalid_referer", "uid_got", "uid_set", "uid_reset",
-    "realip_remote_addr", "realip_remote_port", "fastcgi_script_name", "fastcgi_path_info",
-    "modern_browser", "msie"};
+// Each one that NGINX would not let a template define.
+constexpr auto k_builtin = std::to_array<std::string_view>({"args", "binary_remote_addr",
+    "body_bytes_sent", "bytes_sent", "connection", "connection_requests", "connection_time",
+    "content_length", "content_type", "date_gmt", "date_local", "document_root", "document_uri",
+    "fastcgi_path_info", "fastcgi_script_name", "gzip_ratio", "host", "hostname", "http2", "http3",
+    "http_cookie", "http_host", "http_referer", "http_user_agent", "http_via",
+    "http_x_forwarded_for", "http_x_forwarded_host", "http_x_forwarded_port",
+    "http_x_forwarded_proto", "http_x_real_ip", "https", "invalid_referer", "is_args",
+    "limit_conn_status", "limit_rate", "limit_req_status", "modern_browser", "msec", "msie",
+    "nginx_version", "pid", "pipe", "proxy_add_x_forwarded_for", "proxy_host", "proxy_port",
+    "proxy_protocol_addr", "proxy_protocol_port", "proxy_protocol_server_addr",
+    "proxy_protocol_server_port", "query_string", "realip_remote_addr", "realip_remote_port",
+    "realpath_root", "remote_addr", "remote_port", "remote_user", "request", "request_body",
+    "request_body_file", "request_completion", "request_filename", "request_id", "request_length",
+    "request_method", "request_port", "request_time", "request_uri", "scheme", "secure_link",
+    "secure_link_expires", "sent_http_cache_control", "sent_http_connection",
+    "sent_http_content_length", "sent_http_content_type", "sent_http_keep_alive",
+    "sent_http_last_modified", "sent_http_link", "sent_http_location",
+    "sent_http_transfer_encoding", "server_addr", "server_name", "server_port", "server_protocol",
+    "slice_range", "ssl_alpn_protocol", "ssl_cipher", "ssl_ciphers", "ssl_client_cert",
+    "ssl_client_escaped_cert", "ssl_client_fingerprint", "ssl_client_i_dn",
+    "ssl_client_i_dn_legacy", "ssl_client_raw_cert", "ssl_client_s_dn", "ssl_client_s_dn_legacy",
+    "ssl_client_serial", "ssl_client_v_end", "ssl_client_v_remain", "ssl_client_v_start",
+    "ssl_client_verify", "ssl_curve", "ssl_curves", "ssl_early_data", "ssl_protocol",
+    "ssl_server_name", "ssl_session_id", "ssl_session_reused", "status", "tcpinfo_rcv_space",
+    "tcpinfo_rtt", "tcpinfo_rttvar", "tcpinfo_snd_cwnd", "time_iso8601", "time_local", "uid_got",
+    "uid_reset", "uid_set", "upstream_addr", "upstream_bytes_received", "upstream_bytes_sent",
+    "upstream_cache_status", "upstream_connect_time", "upstream_header_time",
+    "upstream_response_length", "upstream_response_time", "upstream_status", "uri"});
+
+bool is_exactly_builtin(std::string_view name) {
+  return std::ranges::find(k_builtin, name) != k_builtin.end();
+}
 
 } // namespace
 
@@ -225,8 +250,12 @@ std::string what_is_allowed(std::string_view directive, Where where) {
 }
 
 bool is_builtin_variable(std::string_view name) {
-  return std::ranges::find(k_builtin, name) != k_builtin.end() ||
+  return is_exactly_builtin(name) ||
       std::ranges::any_of(k_prefixes, [&](auto prefix) { return name.starts_with(prefix); });
+}
+
+bool may_define(std::string_view variable) {
+  return !is_exactly_builtin(variable) && !variable.starts_with("chillbox_");
 }
 
 } // namespace chillbox::nginx

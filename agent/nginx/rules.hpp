@@ -67,5 +67,8 @@ std::string what_is_allowed(std::string_view directive, Where where);
 // NGINX's own variables, in lower case, without '$'. Not those of modules that a host may or may
 // not have.
 bool is_builtin_variable(std::string_view name);
+// Whether a template may give a variable this name, in lower case, without '$': it becomes the
+// site's own by another name.
+bool may_define(std::string_view variable);
 
 } // namespace chillbox::nginx

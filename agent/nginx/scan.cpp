@@ -263,6 +263,41 @@ std::vector<std::string> all_names(std::string_view text) {
   return {names.begin(), names.end()};
 }
 
+namespace {
+
+bool answers(std::string_view server_name, std::string_view domain) {
+  if (server_name.starts_with('~'))
+    return true; // who knows
+  const std::string name = lower(server_name);
+  if (name.starts_with('.'))
+    return domain == name.substr(1) || domain.ends_with(name);
+  if (name.starts_with("*."))
+    return domain.ends_with(name.substr(1));
+  return domain == name ||
+      (name.ends_with(".*") && domain.starts_with(name.substr(0, name.size() - 1)));
+}
+
+} // namespace
+
+std::vector<std::string> unserved(std::string_view text, const std::vector<std::string>& domains,
+    std::span<const uint16_t> ports) {
+  std::vector<std::string> names;
+  for (const auto& server : parse(text).value_or(std::vector<Node>{})) {
+    const auto its = listen_ports(write(server.inside));
+    if (server.words[0] != "server" || std::ranges::find_first_of(its, ports) == its.end())
+      continue;
+    for (const auto& node : server.inside)
+      if (node.words[0] == "server_name")
+        names.insert(names.end(), node.words.begin() + 1, node.words.end());
+  }
+  std::vector<std::string> left;
+  std::ranges::copy_if(domains, std::back_inserter(left), [&](const auto& domain) {
+    return std::ranges::none_of(
+        names, [&](const auto& name) { return answers(name, lower(domain)); });
+  });
+  return left;
+}
+
 std::vector<ServedName> served_names(std::string_view text) {
   const auto nodes = parse(text).value_or(std::vector<Node>{});
   std::set<ServedName> found;

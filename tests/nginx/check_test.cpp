@@ -324,6 +324,19 @@ TEST_CASE("requests go on to the site's own services and to what the host allows
       "'10.9.9.9:80' is not one of"));
 }
 
+TEST_CASE("a name is free that only begins as those of NGINX's own variables do [fault-1200]") {
+  const Blog blog;
+  for (const auto* name : {"connection_upgrade", "upstream_app", "request_ok", "ssl_on",
+           "time_zone", "date_ok", "cookie_domain_ok", "http_upgrade_to"}) {
+    INFO(name);
+    const auto text = blog.refused(cat("map $http_upgrade $", name,
+        " { default upgrade; '' close; }\nserver { server_name example.org; location / { proxy_set_header Connection $",
+        name, "; proxy_pass http://blog-web; } }"));
+    CHECK(has(text, "not refused:"));
+    CHECK(has(text, cat("Connection $cb_blog__", name, ";")));
+  }
+}
+
 TEST_CASE("variables and zones of others are neither read nor taken [attack-A2]") {
   const Blog blog;
   CHECK(has(blog.in_location("return 200 $cb_shop__secret;"),
@@ -335,6 +348,8 @@ TEST_CASE("variables and zones of others are neither read nor taken [attack-A2]"
       blog.refused("geo $remote_addr { default 127.0.0.1; }"), "is one of NGINX's own variables"));
   CHECK(has(blog.refused("server { server_name example.org; location ~ ^/(?<host>.*) { } }"),
       "is one of NGINX's own variables"));
+  CHECK(
+      has(blog.refused("map $host $chillbox_x { default x; }"), "is one of NGINX's own variables"));
   CHECK(has(blog.in_location("limit_req zone=chillbox_requests;"),
       "zone 'chillbox_requests' is not defined in this site's templates"));
   CHECK(has(blog.refused("limit_req_zone $uri zone=x:1g rate=1r/s;"),

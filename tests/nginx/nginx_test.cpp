@@ -208,6 +208,21 @@ TEST_CASE("the names that a text is asked for: without wildcards, on ports witho
           {"a.example", 80}, {"a.example", 8090}, {"b.example", 80}, {"b.example", 8090}});
 }
 
+TEST_CASE("a name of the site file that no server of a template answers to is found [fault-1201]") {
+  const std::vector<std::string> domains{"a.example", "www.a.example", "b.example"};
+  const auto left = [&](std::string_view text) {
+    return join(unserved(text, domains, std::array<uint16_t, 2>{80, 443}), " ");
+  };
+  CHECK(left("") == "a.example www.a.example b.example");
+  CHECK(left("map $uri $x { default 1; }") == "a.example www.a.example b.example");
+  CHECK(left("server { listen 8099; server_name a.example; }") ==
+      "a.example www.a.example b.example");
+  CHECK(left("server { listen 80; server_name A.example; }") == "www.a.example b.example");
+  CHECK(left("server { listen 443 ssl; server_name .a.example; }") == "b.example");
+  CHECK(left("server { listen 80; server_name *.a.example b.*; }") == "a.example");
+  CHECK(left("server { listen [::]:80; server_name ~^(www\\.)?[ab]\\.example$; }").empty());
+}
+
 TEST_CASE("logs are opened again by a signal to NGINX's master, and to no other process that has its number by now [attack-D14]") {
   Host host;
   CHECK(host.nginx().reopen_logs().error().code == Code::unreachable);
