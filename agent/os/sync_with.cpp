@@ -1,4 +1,4 @@
-#include "os/synced_with.hpp"
+#include "os/sync_with.hpp"
 
 #include "os/files.hpp"
 
@@ -8,12 +8,14 @@
 
 namespace chillbox::os {
 
-Result<void> synced_with(const std::string& frozen, const std::string& directory) {
+Result<void> sync_with(const std::string& tree, const std::string& directory) {
+  const Fd top = TRY(open_directory(tree));
   struct stat there{}, here{};
-  if (::stat(frozen.c_str(), &there) != 0)
-    return fail_io("look at", frozen, errno);
+  if (::fstat(top.get(), &there) != 0)
+    return fail_io("look at", tree, errno);
   if (::stat(directory.c_str(), &here) != 0)
     return fail_io("look at", directory, errno);
+  TRY(sync_filesystem(top.get(), tree));
   return there.st_dev == here.st_dev ? Result<void>{} : sync_directory(directory);
 }
 

@@ -1,4 +1,4 @@
-// A directory whose names were changed without a sync, before something that depends on them.
+// What was changed without a sync, before something depends on it.
 #pragma once
 
 #include "base/error.hpp"
@@ -7,7 +7,8 @@
 
 namespace chillbox::os {
 
-// Syncs it, unless it is on the file system of `frozen`, all of which Disk::freeze_tree has synced.
-Result<void> synced_with(const std::string& frozen, const std::string& directory);
+// Syncs the file system of `tree`, and `directory`, whose names were changed, if that is on another
+// one.
+Result<void> sync_with(const std::string& tree, const std::string& directory);
 
 } // namespace chillbox::os

@@ -19,7 +19,7 @@
 #include "base/unsynced.hpp"
 #include "openrc/secret_variables.hpp"
 #include "os/job_user.hpp"
-#include "os/synced_with.hpp"
+#include "os/sync_with.hpp"
 
 #include <algorithm>
 #include <map>
@@ -81,7 +81,7 @@ private:
     const ServiceContext place{&m_r.release.site, &m_p.service, m_r.release.row.version,
         m_r.release_dir(), Slot::none, 0, user};
     const BuildDirectories work{
-        .layers = m_layers, .home = m_work, .readers = m_r.release.user.gid};
+        .layers = m_layers, .layer = m_p.layer, .home = m_work, .readers = m_r.release.user.gid};
     return build(
         m_r.host, m_p.kind, place, work, [this](std::string_view line) { m_r.output(line); },
         [this] { return m_r.control.cancelled(); });
@@ -274,18 +274,25 @@ Result<void> build_tree(JobContext& r) {
   {
     const Unsynced later;
     TRY(publish(r));
+    r.release.row.digest = TRY(r.host.disk.freeze_tree(r.release_dir(), root_and(r.release.user)));
   }
-  // The one sync of install and build: the file system, so names, bytes and modes.
-  r.release.row.digest = TRY(r.host.disk.freeze_tree(r.release_dir(), root_and(r.release.user)));
-  // And the name of the signature, which was kept in verify.
-  TRY(os::synced_with(r.release_dir(), r.host.paths.artifacts()));
+  // The one sync of verify, install and build: names, bytes and modes, and the name of the
+  // signature. It goes on while the release's services start.
+  r.synced = std::async(
+      std::launch::async, [tree = r.release_dir(), signatures = r.host.paths.artifacts()] {
+        return os::sync_with(tree, signatures);
+      });
   {
-    const Unsynced later; // without it the release is one that was not built to its end
+    const Unsynced later; // until wait_for_sync(), a crash makes the job begin again
     TRY(r.host.store.put_release(r.release.row));
   }
   if (r.host.disk.exists(r.release_dir() + "/nginx/templates"))
     TRY(make_legacy_links(r.host, r.release));
   return link_immutable(r.host, r.job.site); // before the first page that names them is answered
+}
+
+Result<void> wait_for_sync(JobContext& r) {
+  return r.synced.valid() ? r.synced.get() : Result<void>{};
 }
 
 namespace {

@@ -119,7 +119,7 @@ Result<Next> run_install(JobContext& r) {
         r.job)); // first, so that after a crash nobody has to guess whose the row is
   }
   TRY(r.host.store.put_release(r.release.row));
-  const Unsynced later; // build() ends with a sync of all of it, before anything depends on it
+  const Unsynced later; // the step check waits for the sync of all of it
   TRY(put_tree(r));
   return Next::proceed;
 }

@@ -12,6 +12,7 @@
 #include "rollout/loaded_release.hpp"
 
 #include <cstdint>
+#include <future>
 #include <map>
 #include <optional>
 #include <set>
@@ -44,6 +45,7 @@ struct JobContext {
   std::string staged_stamp; // of what was unpacked and walked: what is installed must be that
   os::TreeSize staged_size;
   LayerDigests layers;
+  std::future<Result<void>> synced; // the sync of the new tree, while it is under way
   std::optional<artifact::Verified> verified;
   std::string old_secrets; // set that was current before this job exchanged it
   std::string old_nginx;

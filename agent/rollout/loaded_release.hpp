@@ -19,6 +19,7 @@ namespace chillbox::rollout {
 struct PlannedService {
   config::Service service;
   ServiceKind kind;
+  std::string layer;                    // that preflight found for its build
   uint16_t port = 0;                    // in the release's slot, when it listens on TCP
   std::array<uint16_t, 2> slot_ports{}; // the same in slots a and b
   // Nothing of it runs: NGINX serves its files.

@@ -73,8 +73,7 @@ bool on_this_host(HostContext& host, const std::string& program) {
 
 // Programs that the handler needs, then what the handler itself finds in the unpacked artifact:
 // wheels, programs for another libc.
-void check_handler(
-    JobContext& r, const PlannedService& p, const os::User& reader, Problems& problems) {
+void check_handler(JobContext& r, PlannedService& p, const os::User& reader, Problems& problems) {
   const std::string who = cat("service '", p.service.name.str(), "': ");
   bool complete = true;
   for (const auto& program : p.kind.needs)
@@ -88,8 +87,10 @@ void check_handler(
   const ServiceContext place{&r.release.site, &p.service,
       r.release.site.version ? r.release.site.version->str() : "", staged(r), Slot::none, 0,
       reader};
-  for (const auto& problem : preflight(r.host, p.kind, place))
+  auto found = preflight(r.host, p.kind, place);
+  for (const auto& problem : found.problems)
     problems.push_back(who + problem);
+  p.layer = std::move(found.layer);
 }
 
 // Links of the artifact stay in it; those of what NGINX serves must stay in that.
@@ -276,9 +277,13 @@ Result<Next> run_preflight(JobContext& r) {
   }
   for (const auto& warning : limit_warnings(r.release.site))
     r.info(cat("warning: ", warning));
-  if (problems.empty())
-    return Next::proceed;
-  return fail(Code::preflight, join(problems, "\n"));
+  if (!problems.empty())
+    return fail(Code::preflight, join(problems, "\n"));
+  const std::array ports{r.host.config.http_port, r.host.config.https_port};
+  for (const auto& name : nginx::unserved(r.release.row.nginx, r.release.site.domains, ports))
+    r.warn(cat("no server in nginx/templates answers to '", name,
+        "': its visitors get this host's default page"));
+  return Next::proceed;
 }
 
 } // namespace

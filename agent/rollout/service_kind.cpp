@@ -13,6 +13,7 @@ namespace chillbox::rollout {
 namespace {
 
 constexpr uint64_t k_shared_memory = 64ULL << 20;
+constexpr std::string_view k_layer_line = "layer "; // of what preflight prints
 constexpr int k_missing_inputs =
     3; // of a build: what the artifact should have brought is missing (chillbox-hooks(7))
 
@@ -195,16 +196,14 @@ Result<ServiceKind> find_kind(
   return kind;
 }
 
-std::vector<std::string> preflight(
-    HostContext& host, const ServiceKind& kind, const ServiceContext& place) {
+Findings preflight(HostContext& host, const ServiceKind& kind, const ServiceContext& place) {
   if (!host.disk.exists(kind.directory + "/preflight"))
     return {};
   auto environment = with_run_cmd(host, kind, place);
   set(environment, "HOME", "/nonexistent");
-  environment.emplace_back("CHILLBOX_LAYERS",
-      join(host.disk.list(cache_dir(host, *place.site, place.release_dir))
-               .value_or(std::vector<std::string>{}),
-          " "));
+  const auto layers = host.disk.list(cache_dir(host, *place.site, place.release_dir))
+                          .value_or(std::vector<std::string>{});
+  environment.emplace_back("CHILLBOX_LAYERS", join(layers, " "));
   auto c = as_site(host, place, kind.directory + "/preflight", std::move(environment));
   c.limits = {}; // the sandbox has less
   if (host.as_root)
@@ -212,14 +211,19 @@ std::vector<std::string> preflight(
   c.timeout = os::Millis{60'000};
   const auto exit = host.runner.run(c);
   if (!exit)
-    return {cat("preflight: ", exit.error().message)};
-  std::vector<std::string> problems;
-  for (const auto line : split(trim(exit->out), '\n'))
-    if (!trim(line).empty())
-      problems.push_back(printable(trim(line), 500));
-  if (const auto fine = must_succeed(*exit, "preflight"); !fine && problems.empty())
-    problems.push_back(fine.error().message);
-  return problems;
+    return {.problems = {cat("preflight: ", exit.error().message)}};
+  Findings found;
+  for (const auto whole : split(trim(exit->out), '\n')) {
+    const auto line = trim(whole);
+    const auto named = line.starts_with(k_layer_line) ? line.substr(k_layer_line.size()) : "";
+    if (std::ranges::find(layers, named) != layers.end())
+      found.layer = named;
+    else if (!line.empty())
+      found.problems.push_back(printable(line, 500));
+  }
+  if (const auto fine = must_succeed(*exit, "preflight"); !fine && found.problems.empty())
+    found.problems.push_back(fine.error().message);
+  return found;
 }
 
 Result<void> build(HostContext& host, const ServiceKind& kind, const ServiceContext& place,
@@ -229,6 +233,7 @@ Result<void> build(HostContext& host, const ServiceKind& kind, const ServiceCont
   set(environment, "HOME", work.home);
   set(environment, "TMPDIR", work.home); // in the release: of one in memory nothing goes to a disk
   environment.emplace_back("CHILLBOX_LAYER_DIR", work.layers);
+  environment.emplace_back("CHILLBOX_LAYER", work.layer);
   ServiceContext of_kind = place;
   of_kind.kind = &kind;
   for (auto& [name, value] : TRY(config::expand_all(run_variables(host, of_kind))))

@@ -62,14 +62,17 @@ os::Limits limits_of(
 // Limits of the site file that this host cannot keep, one a line.
 std::vector<std::string> limit_warnings(const config::Site& site);
 
-// What its optional hook `preflight` has to say against the unpacked artifact at place.release_dir,
-// one a line; empty when it finds no problem. Runs as place.user, without a network, and changes
-// nothing.
-std::vector<std::string> preflight(
-    HostContext& host, const ServiceKind& kind, const ServiceContext& place);
+// What its optional hook `preflight` finds in the unpacked artifact at place.release_dir. Runs as
+// place.user, without a network, and changes nothing.
+struct Findings {
+  std::vector<std::string> problems; // one a line
+  std::string layer;                 // of the cache, which the build can use as it is; "": none
+};
+Findings preflight(HostContext& host, const ServiceKind& kind, const ServiceContext& place);
 // What a build may write to, next to its build folder, and the group that may read the release.
 struct BuildDirectories {
   std::string layers; // new layers go there, below `home`
+  std::string layer;  // that `preflight` found
   std::string home;   // HOME and TMPDIR
   gid_t readers;
 };

@@ -1,4 +1,5 @@
 #include "rollout/slots.hpp"
+#include "rollout/build.hpp"
 #include "rollout/first_error.hpp"
 #include "rollout/health.hpp"
 #include "rollout/ports.hpp"
@@ -284,6 +285,7 @@ Result<Next> run_check(JobContext& r) {
     if (p.listens() && !waits && !r.stop_first.contains(name))
       TRY(wait_healthy(r, p));
   }
+  TRY(wait_for_sync(r)); // nothing stops and no visitor comes before
   return Next::proceed;
 }
 

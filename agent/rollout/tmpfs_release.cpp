@@ -41,7 +41,8 @@ Result<void> make_it(JobContext& r) {
   TRY(r.host.store.put_release(r.release.row));
   TRY(remove_release(r.host, r.job.site, r.release.row.id));
   TRY(put_tree(r));
-  return build_tree(r);
+  TRY(build_tree(r));
+  return wait_for_sync(r);
 }
 
 } // namespace

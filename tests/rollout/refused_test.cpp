@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <filesystem>
 #include <set>
 
 using namespace chillbox;
@@ -279,6 +280,36 @@ TEST_CASE("preflight tells what a handler finds in the unpacked artifact, and wh
       "log service 'two': lang 'x-port' needs a-program-that-no-host-has, which this host does not have"));
   CHECK(host.releases_on_disk() == std::vector<std::string>{"1.0.0-1"});
   CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("a layer of its site that preflight names is handed to the build, any other is a problem") {
+  LiveHost host;
+  const auto preflight = host.paths.shipped_hooks() + "/handlers/python/preflight";
+  std::filesystem::create_directories(host.paths.cache(site("blog")) + "/abc-1");
+  std::string given = "nothing";
+  host.runner.app("2.0.0").building = [&](const os::Command& c) {
+    for (const auto& [name, value] : c.env)
+      if (name == "CHILLBOX_LAYER")
+        given = value;
+  };
+  host.write(preflight, "layer abc-1\n");
+  CHECK(host.deploy("2.0.0").state == store::JobState::done);
+  CHECK(given == "abc-1");
+  host.write(preflight, "layer ../abc-1\n");
+  CHECK(
+      host.deploy("2.1.0").message == "preflight: service 'app': layer ../abc-1; 2.0.0 stays live");
+}
+
+TEST_CASE("[fault-1201] a deploy says which name of the site file no server of its template answers to") {
+  LiveHost host;
+  const auto job = host.deploy(Order{.version = "2.0.0",
+      .members = R"("domain_list":["www.blog.example"],)",
+      .files = {{"app/app.py", ""},
+          {"nginx/templates/blog.nginx.conf.template",
+              "server { server_name blog.example; location / { return 204; } }\n"}}});
+  INFO(job.message);
+  CHECK(job.message.contains(
+      "warning: no server in nginx/templates answers to 'www.blog.example': its visitors get this host's default page"));
 }
 
 TEST_CASE("[fault-73] a port below 1024, or none, is refused before anything starts") {
