@@ -371,7 +371,7 @@ with zipfile.ZipFile("%s/%s-%s-py3-none-any.whl" % (folder, name, version), "w")
     for path, text in zip(sys.argv[4::2], sys.argv[5::2]):
         entry = zipfile.ZipInfo("%s-%s.data/%s" % (name, version, path))
         entry.external_attr = 0o100755 << 16
-        z.writestr(entry, open("/bin/true", "rb").read() if text == "ELF" else text.encode().decode("unicode_escape"))
+        z.writestr(entry, open("/bin/true" if text == "ELF" else text[1:], "rb").read() if text == "ELF" or text[:1] == "@" else text.encode().decode("unicode_escape"))
     z.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version))
     z.writestr(info + "WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
     z.writestr(info + "RECORD", "")
@@ -460,6 +460,25 @@ x" ]
     done
 }
 
+@test "[fault-1175] of a script of a wheel only the first line changes: one without a last line feed, and an archive behind a first line" {
+    flask_site
+    mkdir app
+    printf 'print("from an archive")\n' >app/__main__.py
+    python3 -m zipapp app -p python -o app.pyz
+    wheel dep odd 1.0 scripts/unended '#!python\nprint("unended")' scripts/archived @app.pyz scripts/shell '#!/bin/sh\nprintf x'
+    printf 'odd\n' >requirements.txt
+    for shell in with_dash with_ash; do
+        "$shell" "$python/build"
+        bin=$CHILLBOX_BUILD_DIR/venv/bin
+        [ "$(head -n 1 "$bin/unended")" = "#!$bin/python3" ]
+        [ "$(tail -n +2 "$bin/unended" | od -c)" = "$(printf 'print("unended")' | od -c)" ]
+        [ "$("$bin/unended")" = unended ]
+        cmp <(tail -n +2 "$bin/archived") <(tail -n +2 app.pyz)
+        [ "$("$bin/archived")" = "from an archive" ]
+        [ "$("$bin/shell")" = x ]
+    done
+}
+
 @test "requirements as people have them: hashes in an included file, a byte order mark, UTF-16, dependencies in pyproject.toml only" {
     flask_site
     fresh_cache
@@ -481,6 +500,9 @@ x" ]
     printf 'fl\xe4sk\n' >requirements.txt
     run -0 with_dash "$python/preflight"
     [ "${lines[0]}" = "requirements.txt is not UTF-8: save it as UTF-8" ]
+    printf 'flask\r\n' | iconv -t utf-16le >requirements.txt # without a mark
+    run -0 with_dash "$python/preflight"
+    [ "${lines[0]}" = "requirements.txt is UTF-16 without a byte order mark: save it as UTF-8" ]
     rm requirements.txt
     printf '[project]\nname = "x"\nversion = "1.0"\ndependencies = ["flask", "absent"]\n' >pyproject.toml
     run -0 with_dash "$python/preflight"

@@ -71,6 +71,8 @@ def text_of(path):
     for line in data.split(b"\n")[:2]:
         cookie = re.match(rb"#.*?coding[:=]\s*([-\w.]+)", line)
         encoding = cookie.group(1).decode() if cookie and not mark else encoding
+    if not mark and b"\0" in data:
+        raise Problem("%s is UTF-16 without a byte order mark: save it as UTF-8" % path)
     try:
         return data[len(mark):].decode(encoding)
     except (LookupError, UnicodeDecodeError):
