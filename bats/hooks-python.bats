@@ -503,6 +503,12 @@ x" ]
     printf 'flask\r\n' | iconv -t utf-16le >requirements.txt # without a mark
     run -0 with_dash "$python/preflight"
     [ "${lines[0]}" = "requirements.txt is UTF-16 without a byte order mark: save it as UTF-8" ]
+    for line in flask== 'flask>=3,<' 'flask~= ; python_version > "3"'; do
+        printf '%s\n' "$line" >requirements.txt
+        run -0 with_dash "$python/preflight"
+        [[ "${lines[0]}" == "requirements.txt: '$line' has no version after '"* ]]
+        [ "${#lines[@]}" -eq 1 ]
+    done
     rm requirements.txt
     printf '[project]\nname = "x"\nversion = "1.0"\ndependencies = ["flask", "absent"]\n' >pyproject.toml
     run -0 with_dash "$python/preflight"

@@ -121,7 +121,12 @@ def lines(path="requirements.txt", complain=None, read=None, folder=None):
             yield Line(line, [])
         elif line:
             hashes = re.findall(r"\s--hash[= ]\s*([a-z0-9]+:[0-9a-f]+)", line)
-            yield Line(re.sub(r"\s+--hash[= ]\s*\S+", "", line), hashes, why)
+            text = re.sub(r"\s+--hash[= ]\s*\S+", "", line)
+            bare = re.search(r"([=~!<>]=+|[<>])\s*(?:[,;)]|$)", text)
+            if bare and "://" not in text:
+                wrong(Problem("%s: '%s' has no version after '%s'" % (path, text, bare.group(1))))
+            else:
+                yield Line(text, hashes, why)
 
 
 def is_own(line):
