@@ -20,9 +20,21 @@ constexpr size_t k_magic_size = 4;
 struct Magic {
   std::string_view bytes, name;
 };
-constexpr std::array<Magic, 6> k_not_taken{
+using namespace std::string_view_literals;
+constexpr std::array<Magic, 11> k_not_taken{
     {{"\xFD\x37zXZ", "xz"}, {"BZh", "bzip2"}, {"\x04\x22\x4D\x18", "lz4"}, {"PK\x03\x04", "zip"},
-        {"7z\xBC\xAF", "7-Zip"}, {"\x1F\x9D", "compress"}}};
+        {"7z\xBC\xAF", "7-Zip"}, {"\x1F\x9D", "compress"}, {"\x5D\0\0"sv, "lzma"},
+        {"x\x01", "zlib"}, {"x\x5E", "zlib"}, {"x\x9C", "zlib"}, {"x\xDA", "zlib"}}};
+constexpr std::array<Magic, 2> k_taken{{{"\x28\xB5\x2F\xFD", "zstd"}, {"\x1F\x8B", "gzip"}}};
+
+// Of what begins with these bytes; "": none of them.
+std::string_view name_in(std::span<const Magic> magics, ByteView bytes) {
+  const std::string_view start(
+      reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), k_magic_size));
+  const auto found = std::ranges::find_if(magics,
+      [&](const Magic& magic) { return start.starts_with(magic.bytes.substr(0, k_magic_size)); });
+  return found == magics.end() ? std::string_view() : found->name;
+}
 
 } // namespace
 
@@ -123,16 +135,13 @@ Result<void> Decompressor::start() {
   TRY(refill());
   if (m_input.size() < k_magic_size)
     return fail(Code::corrupt, cat("payload of ", m_input.size(), " bytes: not an archive"));
-  for (const Magic& magic : k_not_taken)
-    if (std::ranges::equal(m_input.first(std::min(magic.bytes.size(), k_magic_size)),
-            magic.bytes.substr(0, k_magic_size), {}, {},
-            [](char c) { return static_cast<uint8_t>(c); }))
-      return fail(Code::corrupt,
-          cat("compressed with ", magic.name, ": zstd, gzip and plain tar are taken"));
-  static constexpr std::array<uint8_t, k_magic_size> k_zstd{0x28, 0xB5, 0x2F, 0xFD};
-  if (std::ranges::equal(m_input.first(k_magic_size), k_zstd))
+  if (const auto other = name_in(k_not_taken, m_input); !other.empty())
+    return fail(
+        Code::corrupt, cat("compressed with ", other, ": zstd, gzip and plain tar are taken"));
+  const auto taken = name_in(k_taken, m_input);
+  if (taken == "zstd")
     m_codec = std::make_unique<Zstd>();
-  else if (m_input[0] == 0x1F && m_input[1] == 0x8B)
+  else if (taken == "gzip")
     m_codec = std::make_unique<Gzip>();
   else
     m_codec = std::make_unique<None>(); // a tar, or the reader says that it is none
@@ -148,6 +157,17 @@ Result<void> Decompressor::check_limits() const {
         cat("unpacks to more than ", m_limits.ratio, " times its size (limits.ratio_max): ", m_out,
             " bytes out of ", m_in));
   return {};
+}
+
+// The first bytes that came out.
+Result<void> Decompressor::check_once(ByteView unpacked) const {
+  std::string_view again = name_in(k_taken, unpacked);
+  if (again.empty())
+    again = name_in(k_not_taken, unpacked);
+  return again.empty()
+      ? Result<void>{}
+      : fail(Code::corrupt,
+            cat("compressed twice: the ", m_codec->name(), " holds ", again, ", not a tar"));
 }
 
 Result<size_t> Decompressor::next(std::span<uint8_t> out) {
@@ -174,6 +194,8 @@ Result<size_t> Decompressor::next(std::span<uint8_t> out) {
     m_in += step.used;
     m_out += step.made;
     made += step.made;
+    if (!raw && m_out == made)
+      TRY(check_once(out.first(made)));
     TRY(check_limits());
     if (step.over) {
       TRY(refill());

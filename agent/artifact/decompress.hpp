@@ -32,6 +32,7 @@ private:
   Result<void> refill();
   Result<void> start();
   Result<void> check_limits() const;
+  Result<void> check_once(ByteView unpacked) const;
 
   crypto::PayloadReader m_payload;
   StageLimits m_limits;

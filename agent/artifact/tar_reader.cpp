@@ -89,7 +89,10 @@ Result<bool> TarReader::read_block() {
     if (m_input.empty() && filled == 0)
       return false;
     if (m_input.empty())
-      return at(Code::corrupt, "cut off: the end of the archive is missing");
+      return at(Code::corrupt,
+          m_over && !all_zero(ByteView(m_block).first(filled)) ? "data after the end of the archive"
+              : m_block_at == 0 ? "not a tar archive: it is shorter than a header"
+                                : "cut off: the end of the archive is missing");
     const size_t n = std::min(k_tar_block - filled, m_input.size());
     std::copy_n(m_input.begin(), n, m_block.begin() + static_cast<ptrdiff_t>(filled));
     m_input = m_input.subspan(n);
@@ -153,6 +156,7 @@ Result<void> TarReader::read_end() {
   TRY(need_block());
   if (!all_zero(m_block))
     return at(Code::corrupt, "a lone zero block, and more after it");
+  m_over = true;
   for (uint64_t padding = k_tar_block; TRY(read_block()); padding += k_tar_block) {
     if (!all_zero(m_block))
       return at(Code::corrupt, "data after the end of the archive");

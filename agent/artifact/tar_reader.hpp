@@ -77,6 +77,7 @@ private:
   Source m_source;
   uint64_t m_bytes_left, m_max_bytes, m_max_entries;
   uint64_t m_entries = 0;
+  bool m_over = false;     // both zero blocks were read
   ByteView m_input;        // from the source, not yet used
   uint64_t m_position = 0; // in the archive, of m_input
   uint64_t m_block_at = 0; // in the archive, of m_block

@@ -65,10 +65,21 @@ TEST_CASE("[fault-61] a wrong checksum and a cut of the compression are refused"
   CHECK_FALSE(Unpacked(damaged).ok());
 }
 
+TEST_CASE("[fault-1171] what is compressed twice, too short or followed by something is not said to be cut off") {
+  CHECK_SAYS(Unpacked(gzip(gzip(good_stream()))).error(),
+      "corrupt: compressed twice: the gzip member holds gzip, not a tar");
+  CHECK_SAYS(Unpacked(zstd(gzip(good_stream()))).error(),
+      "corrupt: compressed twice: the zstd frame holds gzip, not a tar");
+  CHECK_SAYS(Unpacked("hello, I am a text").error(),
+      "tar, byte 0: not a tar archive: it is shorter than a header");
+  CHECK_SAYS(Unpacked(good_stream() + "more").error(), "data after the end of the archive");
+}
+
 TEST_CASE("other compressions are named with those that are taken [fault-271]") {
   const std::pair<std::string, std::string> others[] = {{std::string("\xFD\x37zXZ\0", 6), "xz"},
       {"BZh91AY", "bzip2"}, {"\x04\x22\x4D\x18", "lz4"}, {"PK\x03\x04", "zip"},
-      {"7z\xBC\xAF\x27\x1C", "7-Zip"}, {"\x1F\x9D\x90", "compress"}};
+      {"7z\xBC\xAF\x27\x1C", "7-Zip"}, {"\x1F\x9D\x90", "compress"},
+      {std::string("\x5D\0\0\x80\0", 5), "lzma"}, {"x\x9C\xED", "zlib"}};
   for (const auto& [magic, name] : others)
     CHECK_SAYS(Unpacked(magic + std::string(600, 'x')).error(),
         "corrupt: compressed with " + name + ": zstd, gzip and plain tar are taken");
