@@ -149,14 +149,35 @@ Result<AgeIdentity> parse_identity_file(std::string_view text) {
   return fail(Code::invalid, "no identity (AGE-SECRET-KEY-1...) in it");
 }
 
+namespace {
+
+// "age1NAME1...", where NAME may have a '1' itself as in bech32 and no recipient of X25519 has one
+// behind its first; "": of none.
+std::string_view plugin_of(std::string_view recipient) {
+  constexpr std::string_view k_first = "age1";
+  const auto last = recipient.rfind('1');
+  return recipient.starts_with(k_first) && last != std::string_view::npos && last > k_first.size()
+      ? recipient.substr(k_first.size(), last - k_first.size())
+      : std::string_view();
+}
+
+} // namespace
+
 Result<Point> parse_age_recipient(std::string_view text) {
+  text = trim(text);
   const auto context = [&] { return cat("recipient '", printable(text, 70), "'"); };
   if (text.starts_with("AGE-SECRET-KEY-")) // never shown: somebody put the secret half where the
                                            // public one belongs
     return fail(Code::invalid, "recipient is a secret key: give its public half (age1...)");
-  if (text.starts_with("age1pq") && text.size() > 100)
+  if (text.starts_with("age1pq1") || (text.starts_with("age1pq") && text.size() > 100))
     return fail(Code::invalid,
         cat(context(), ": post-quantum: only X25519 recipients (age1...) work here"));
+  if (text.starts_with("AGE1"))
+    return fail(Code::invalid, cat(context(), ": write it in lower case"));
+  if (const auto plugin = plugin_of(text); !plugin.empty())
+    return fail(Code::invalid,
+        cat(context(), ": of the plugin age-plugin-", plugin,
+            ": only X25519 recipients (age1...) work here"));
   if (text.starts_with("ssh-") || text.starts_with("ecdsa-") || text.starts_with("sk-"))
     return fail(
         Code::invalid, cat(context(), ": an SSH key: only X25519 recipients (age1...) work here"));

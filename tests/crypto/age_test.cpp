@@ -134,6 +134,12 @@ TEST_CASE("a recipient is distinguished from a secret key, a plugin and a typing
   CHECK(contains(outcome(parse_age_recipient("ssh-ed25519 AAAA")), "age1"));
   CHECK(contains(
       outcome(parse_age_recipient(cat("age1pq1", std::string(200, 'q')))), "post-quantum"));
+  CHECK(contains(outcome(parse_age_recipient("age1pq1qqqq")), "post-quantum"));
+  CHECK(contains(outcome(parse_age_recipient("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm")),
+      "of the plugin age-plugin-yubikey: only X25519 recipients (age1...) work here"));
+  CHECK(contains(outcome(parse_age_recipient("AGE1ZVKYG2LQZRAA2LNJVQEJ32NKUU0")), "lower case"));
+  CHECK(parse_age_recipient(cat(" ", k_recipient, " \r\n")).value() ==
+      parse_age_recipient(k_recipient).value());
   CHECK(failed_with(Code::invalid,
       AgeWriter::to_recipients({"age1nonsense"}, [](ByteView) { return Result<void>(); })));
   CHECK(failed_with(

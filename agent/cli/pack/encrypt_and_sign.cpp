@@ -36,7 +36,7 @@ Result<std::vector<std::string>> recipients_of(const Args& args) {
   for (const std::string& recipient : args.list("recipient")) {
     if (const auto parsed = crypto::parse_age_recipient(recipient); !parsed)
       return fail(Code::usage, cat("--recipient: ", parsed.error().message));
-    recipients.push_back(recipient);
+    recipients.emplace_back(trim(recipient));
   }
   if (args.has("recipients-file")) {
     const std::string path = args.text("recipients-file");
