@@ -46,6 +46,11 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return near ? cat("; did you mean '", *near, "'?") : "";
 }
 
+// For a number between quotes, which is read as text.
+std::string_view if_quoted(const Json& json, std::string_view advice) {
+  return json.is_string() && parse_u64(trim(json.get_ref<const std::string&>())) ? advice : "";
+}
+
 } // namespace
 
 void Problems::add(const std::string& path, std::string_view text) {
@@ -110,7 +115,8 @@ std::optional<std::string> Choice::operator()(const Location& at, const Json& js
 std::optional<int64_t> Integer::operator()(const Location& at, const Json& json) const {
   const auto number = whole(json);
   if (!number || *number < low || *number > high)
-    return at.refuse(json, cat("a whole number from ", low, " to ", high));
+    return at.refuse(
+        json, cat("a whole number from ", low, " to ", high, if_quoted(json, ", without quotes")));
   return number;
 }
 
@@ -136,7 +142,8 @@ std::optional<std::chrono::milliseconds> Duration::operator()(
       cat(whole ? "a time of whole seconds such as " : "a time such as \"500ms\", ",
           "\"10s\", \"2m\", \"1h\", or a number of seconds, at most ",
           most < std::chrono::hours(1) ? cat(most.count(), "s") : cat(most.count() / 3600, "h"),
-          zero ? ", or 0" : ""));
+          zero ? ", or 0" : "",
+          if_quoted(json, "; a number in quotes needs a unit, one without quotes is of seconds")));
 }
 
 std::optional<uint64_t> Size::operator()(const Location& at, const Json& json) const {
@@ -148,7 +155,8 @@ std::optional<uint64_t> Size::operator()(const Location& at, const Json& json) c
   if (!size || *size < low || *size > high)
     return at.refuse(json,
         cat("a size such as \"256M\" or \"2G\", or a number of bytes, from ", human_size(low),
-            " to ", human_size(high)));
+            " to ", human_size(high),
+            if_quoted(json, "; a number in quotes needs a unit, one without quotes is of bytes")));
   return size;
 }
 
