@@ -8,6 +8,8 @@
 
 #include <array>
 #include <chrono>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 using namespace chillbox;
@@ -217,6 +219,12 @@ TEST_CASE("[fault-96] no descriptor of the store survives an exec") {
     CHECK((::fcntl(std::stoi(entry.path().filename()), F_GETFD) & FD_CLOEXEC) != 0);
   }
   CHECK(found >= 2);
+}
+
+TEST_CASE("the changelog names the newest schema") {
+  std::ifstream page("docs/changelog.md");
+  const std::string text(std::istreambuf_iterator<char>(page), {});
+  CHECK(text.contains(cat("has schema ", migrations().size(), ".")));
 }
 
 TEST_CASE("[fault-97] a newer schema is a conflict that names both numbers, and the file stays as it is") {
