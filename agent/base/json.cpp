@@ -128,6 +128,8 @@ private:
 Result<Json> parse_json(std::string_view text, size_t limit) {
   if (text.size() > limit)
     return fail(Code::too_large, cat("JSON of ", text.size(), " bytes: the limit is ", limit));
+  if (const auto why = utf16_problem(text); !why.empty())
+    return fail(Code::invalid, cat("not JSON as we take it: ", why));
   if (const auto nul = text.find('\0');
       nul != std::string_view::npos) // which nlohmann takes for the end
     return fail(

@@ -106,6 +106,19 @@ std::string printable(std::string_view s, size_t limit) {
   return out;
 }
 
+std::string_view without_byte_order_mark(std::string_view s) {
+  constexpr std::string_view k_mark = "\xef\xbb\xbf";
+  return s.starts_with(k_mark) ? s.substr(k_mark.size()) : s;
+}
+
+// Without a mark, the first character of what people write has a NUL beside it.
+std::string_view utf16_problem(std::string_view s) {
+  return s.starts_with("\xff\xfe") || s.starts_with("\xfe\xff") ||
+          (s.size() >= 2 && (s[0] == '\0') != (s[1] == '\0'))
+      ? "it is UTF-16, as PowerShell's '>' writes it: save it as UTF-8"
+      : "";
+}
+
 bool is_utf8(std::string_view s) {
   for (size_t i = 0; i < s.size();) {
     const size_t n = utf8_length(s, i);

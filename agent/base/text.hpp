@@ -38,6 +38,10 @@ bool is_one_of(std::string_view word, const std::vector<std::string>& words);
 // with "...".
 std::string printable(std::string_view s, size_t limit = 200);
 bool is_utf8(std::string_view s);
+// Of a file as an editor or a shell saved it: without the byte order mark of UTF-8.
+std::string_view without_byte_order_mark(std::string_view s);
+// Why it is refused, with what to do; "": it is no UTF-16.
+std::string_view utf16_problem(std::string_view s);
 // Decimal without sign, space or leading zero ("0" itself is fine); nullopt otherwise or on
 // overflow.
 std::optional<uint64_t> parse_u64(std::string_view s);

@@ -323,6 +323,9 @@ Result<std::string> expand_command(std::string_view line, const Variables& varia
 }
 
 Result<std::string> expand_template(std::string_view text, const Variables& variables) {
+  if (const auto why = utf16_problem(text); !why.empty())
+    return fail(Code::invalid, std::string(why));
+  text = without_byte_order_mark(text);
   Expander expander(variables);
   std::string out;
   size_t number = 0;

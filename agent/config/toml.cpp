@@ -84,6 +84,8 @@ Result<Json> parse_toml(std::string_view written, std::string_view file, Lines& 
   if (written.size() > k_max_toml)
     return fail(
         Code::too_large, cat(file, ": ", written.size(), " bytes, the limit is ", k_max_toml));
+  if (const auto why = utf16_problem(written); !why.empty())
+    return fail(Code::invalid, cat(file, ": ", why));
   size_t line = 0;
   for (const auto text : split(written, '\n'))
     if (++line; !is_utf8(text))

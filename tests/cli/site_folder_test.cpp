@@ -98,6 +98,10 @@ TEST_CASE("[fault-1109] a manifest says what is taken of a service's folder, eac
     REQUIRE_FALSE(refused);
     CHECK(refused.error().message.find("service api: manifest") != std::string::npos);
   }
+  dir.write("backend/MANIFEST", "# nothing yet\n");
+  CHECK(archive_entries(*folder, folder->json)
+            .error()
+            .message.find("manifest 'MANIFEST' lists nothing") != std::string::npos);
   dir.write("backend/MANIFEST", "gone.py\n");
   CHECK(archive_entries(*folder, folder->json).error().code == Code::not_found);
 }
@@ -261,6 +265,18 @@ TEST_CASE("the version is the site file's, else what make or the file VERSION sa
   dir.write("VERSION", "1.2.3\n");
   CHECK(version_of(*folder, told.laptop())->str() == "1.2.3");
   CHECK(told.lines.empty());
+  dir.write("VERSION",
+      "\xef\xbb\xbf"
+      "1.2.3\r\n");
+  CHECK(version_of(*folder, told.laptop())->str() == "1.2.3");
+  dir.write("VERSION",
+      std::string("1\0.\0"
+                  "2\0.\0"
+                  "3\0",
+          10));
+  CHECK(version_of(*folder, told.laptop()).error().message.find("VERSION: it is UTF-16") !=
+      std::string::npos);
+  dir.write("VERSION", "1.2.3\n");
   dir.write("Makefile", "inspect.%:\n\t@printf '%s' '$(shell cat VERSION)+build.7'\n");
   CHECK(version_of(*folder, told.laptop())->str() == "1.2.3+build.7");
   CHECK(version_of(*folder, told.laptop(false)).error().code == Code::denied);
@@ -316,6 +332,54 @@ TEST_CASE("what .chillboxignore names stays on the laptop, and a manifest cannot
       std::string::npos);
   dir.write(".chillboxignore", "a//b\n");
   CHECK(read_site_folder(dir.path()).error().message.find(".chillboxignore: line 1 'a//b'") == 0);
+}
+
+TEST_CASE("[fault-1173] a byte order mark is read over, UTF-16 is refused, and both do not publish what was to be left out") {
+  const std::string mark = "\xef\xbb\xbf";
+  const auto utf16 = [](std::string_view text, bool with_mark) {
+    std::string out(with_mark ? "\xff\xfe" : "");
+    for (const char c : text)
+      out += {c, '\0'};
+    return out;
+  };
+  const Folder dir;
+  dir.write("blog.site.json", site_json(R"(,"manifest":"MANIFEST")"));
+  dir.write("backend/app.py", "x");
+  dir.write("backend/MANIFEST", mark + "app.py\n");
+  dir.write("nginx/root/index.html", "x");
+  dir.write("nginx/root/draft.html", "x");
+  dir.write(".chillboxignore", mark + "draft.html\r\n");
+  const auto folder = read_site_folder(dir.path());
+  REQUIRE(folder);
+  CHECK(names(*archive_entries(*folder, folder->json)) ==
+      std::vector<std::string>{
+          "blog/api/app.py", "blog/blog.site.json", "blog/nginx/root/index.html"});
+  for (const bool with_mark : {true, false}) {
+    dir.write("backend/MANIFEST", utf16("app.py\n", with_mark));
+    CHECK(archive_entries(*folder, folder->json)
+              .error()
+              .message.find("backend/MANIFEST: it is UTF-16, as PowerShell's '>' writes it") !=
+        std::string::npos);
+    dir.write(".chillboxignore", utf16("draft.html\n", with_mark));
+    CHECK(
+        read_site_folder(dir.path())
+            .error()
+            .message.find(
+                ".chillboxignore: it is UTF-16, as PowerShell's '>' writes it: save it as UTF-8") !=
+        std::string::npos);
+    dir.write("blog.site.json", utf16(site_json(), with_mark));
+    CHECK(read_site_folder(dir.path())
+              .error()
+              .message.find("blog.site.json: not JSON as we take it: it is UTF-16") == 0);
+    fs::remove(dir.path("blog.site.json"));
+    dir.write("blog.site.toml", utf16("name = \"x\"\n", with_mark));
+    CHECK(read_site_folder(dir.path()).error().message.find("blog.site.toml: it is UTF-16") == 0);
+    fs::remove(dir.path("blog.site.toml"));
+    dir.write("blog.site.json", site_json());
+  }
+  dir.write(".chillboxignore", std::string("a\nb\0c\n", 7));
+  CHECK(
+      read_site_folder(dir.path()).error().message.find("it has a NUL byte") != std::string::npos);
 }
 
 TEST_CASE("a local.site.json beside the site file is not meant; the sources may lie elsewhere") {

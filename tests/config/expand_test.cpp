@@ -124,6 +124,12 @@ TEST_CASE("a template has our variables replaced and NGINX's own left alone") {
 TEST_CASE("[fault-66] an unknown upper-case name in a template is an error with its line") {
   CHECK(expand_template("a;\nb ${API_PRT};\n", {{"API_PORT", "1"}}).error().message ==
       "line 2: variable 'API_PRT' is not defined: did you mean 'API_PORT'?");
+  CHECK(expand_template("\xef\xbb\xbf"
+                        "a $A;\n",
+            {{"A", "b"}})
+            .value() == "a b;\n");
+  CHECK(
+      expand_template(std::string_view("a\0;\0", 4), {}).error().message.find("it is UTF-16") == 0);
   CHECK(expand_template("$A;", {{"A", "$B"}}).error().message ==
       "line 1: variable 'B' is not defined, which 'A' uses: did you mean 'A'?");
 }

@@ -32,6 +32,15 @@ Result<std::string> read_input(const std::string& path, size_t limit) {
   return std::string(TRY(read_secret_input(path, limit)).text());
 }
 
+Result<std::string> read_text(const std::string& path, size_t limit) {
+  const std::string text = TRY(read_input(path, limit));
+  if (const auto why = utf16_problem(text); !why.empty())
+    return fail(Code::invalid, cat(printable(path, 1024), ": ", why));
+  if (text.contains('\0'))
+    return fail(Code::invalid, cat(printable(path, 1024), ": it has a NUL byte, so it is no text"));
+  return std::string(without_byte_order_mark(text));
+}
+
 std::vector<std::string_view> content_lines(std::string_view text) {
   std::vector<std::string_view> lines;
   for (auto line : split(text, '\n')) {

@@ -128,8 +128,13 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
   const auto begin = static_cast<std::ptrdiff_t>(entries.size());
   std::vector<std::string> taken;
   const std::string text =
-      TRY_IN("manifest", read_input(on_disk(cat(service.handler, "/", service.manifest)), 1 << 20));
+      TRY_IN("manifest", read_text(on_disk(cat(service.handler, "/", service.manifest)), 1 << 20));
   auto lines = content_lines(text);
+  if (lines.empty())
+    return fail(Code::invalid,
+        cat("manifest '", printable(service.manifest),
+            "' lists nothing: write the service's files "
+            "in it, one a line"));
   if (m_how.wheels && is_collected(m_folder, service) &&
       is_directory(on_disk(service.handler + "/dep")))
     lines.emplace_back("dep");

@@ -116,7 +116,7 @@ Result<Version> version_of(const SiteFolder& folder, const Laptop& laptop) {
         "make inspect.VERSION", Version::parse(TRY(inspect(laptop, folder.dir, "VERSION"))));
   const std::string file = folder.dir + "/VERSION";
   if (::access(file.c_str(), R_OK) == 0)
-    return TRY_IN(printable(file, 1024), Version::parse(trim(TRY(read_input(file, 4096)))));
+    return TRY_IN(printable(file, 1024), Version::parse(trim(TRY(read_text(file, 4096)))));
   return fail(Code::invalid,
       cat(folder.file,
           ": has no \"version\", and there is neither a file VERSION nor a Makefile with inspect.VERSION: "

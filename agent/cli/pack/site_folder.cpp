@@ -77,7 +77,7 @@ Result<IgnoreList> read_ignore(const std::string& dir) {
   std::error_code error;
   if (!fs::exists(path, error))
     return IgnoreList::parse("");
-  return TRY_IN(k_ignore, IgnoreList::parse(TRY(read_input(path, 1 << 20))));
+  return TRY_IN(k_ignore, IgnoreList::parse(TRY(read_text(path, 1 << 20))));
 }
 
 } // namespace
@@ -103,7 +103,7 @@ bool makefile_inspects(const std::string& dir, std::string_view name) {
     const std::string path = cat(dir, "/", file);
     if (::access(path.c_str(), R_OK) != 0)
       continue;
-    const auto text = read_input(path, 1 << 20);
+    const auto text = read_text(path, 1 << 20);
     return text && std::ranges::any_of(split(*text, '\n'), [&](std::string_view line) {
       return line.starts_with(cat("inspect.", name, ":")) || line.starts_with("inspect.%:");
     });
