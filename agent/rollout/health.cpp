@@ -126,7 +126,18 @@ Result<void> check_foreground(const JobContext& r, const PlannedService& p) {
       ? Result<void>{}
       : fail(Code::unhealthy,
             cat("service '", p.service.name.str(),
-                "' went into the background: it must stay in the foreground (gunicorn.conf.py: daemon = True, or a fork of its own)"));
+                "' went into the background: it must stay in the foreground (daemon = True or --daemon of gunicorn, or a fork of its own)"));
+}
+
+// To whoever supervises it, one that goes into the background ends again and again, too. What said
+// an error has crashed, even if it left processes behind.
+Result<void> crashed_on_start(JobContext& r, const PlannedService& p) {
+  const std::string error = error_since_start(r, p);
+  if (error.empty())
+    TRY(check_foreground(r, p));
+  return fail(Code::unhealthy,
+      cat("service '", p.service.name.str(), "' keeps crashing on start", error,
+          "; see its last log lines"));
 }
 
 // It is healthy; what it answers may still be of no use to anybody.
@@ -224,9 +235,7 @@ Result<void> wait_healthy(JobContext& r, const PlannedService& p) {
       bad = {};
     }
     if (crashed(r.host, slot_name(r.release, p)))
-      return fail(Code::unhealthy,
-          cat("service '", p.service.name.str(), "' keeps crashing on start",
-              error_since_start(r, p), "; see its last log lines"));
+      return crashed_on_start(r, p);
     const os::Millis passed = r.host.clock.mono() - begun;
     if (passed >= health.deadline)
       return fail(Code::unhealthy,

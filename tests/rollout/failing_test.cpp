@@ -3,6 +3,8 @@
 #include "rollout/host.hpp"
 #include "rollout/service_kind.hpp"
 
+#include <filesystem>
+
 using namespace chillbox;
 using namespace chillbox::test;
 using store::JobState;
@@ -113,6 +115,31 @@ TEST_CASE("[fault-104] a new release that crashes again and again is not waited 
   const auto job = host.deploy(Order{.version = "2.0.0",
       .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
   kept_the_old(host, job, Code::unhealthy, "keeps crashing on start");
+}
+
+TEST_CASE("[fault-1174] a new release that goes into the background again and again is said to do so, unless it says an error") {
+  for (const bool says : {false, true}) {
+    LiveHost host;
+    host.runner.app("2.0.0").early_respawns = 2;
+    host.runner.app("2.0.0").status = 500;
+    if (says)
+      host.runner.app("2.0.0").says = "ModuleNotFoundError: No module named 'flask'\n";
+    const std::string group = host.paths.root + "/sys/fs/cgroup/openrc.chillbox.blog.app.b";
+    const std::string pid = "2000000000"; // more than Linux ever gives
+    std::filesystem::create_directories(group);
+    std::filesystem::create_directories(cat(host.paths.root, "/proc/", pid));
+    host.write(group + "/cgroup.procs", pid + "\n");
+    host.write(cat(host.paths.root, "/proc/", pid, "/stat"), pid + " (gunicorn) S 1 7 7 0");
+    host.runner.before = [&](const std::string& command) {
+      if (command.starts_with("stop "))
+        std::filesystem::remove_all(group);
+    };
+    const auto job = host.deploy(Order{.version = "2.0.0",
+        .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
+    kept_the_old(host, job, Code::unhealthy,
+        says ? "keeps crashing on start: ModuleNotFoundError"
+             : "went into the background: it must stay in the foreground");
+  }
 }
 
 TEST_CASE("the last lines are the new release's own, not what the old one wrote before") {
