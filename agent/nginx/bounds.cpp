@@ -242,8 +242,8 @@ Problem Bounds::target(std::string_view expanded, bool own) const {
     behind.remove_prefix(port.size());
   }
   if (!behind.empty() && behind[0] != '/' && behind[0] != '?' && behind[0] != k_normal_uri)
-    return cat(shown(expanded),
-        ": a visitor could choose the server: write its name and a '/' before a variable");
+    return cat(shown(literal_part(expanded)),
+        " and a variable: a visitor could choose the server: write its name and a '/' before a variable");
   if ((own && port.empty()) || (name.empty() && port.empty())) // no server: NGINX answers 500
     return std::nullopt;
   if (name == k_immutable_host && port.empty())

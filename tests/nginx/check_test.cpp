@@ -230,6 +230,12 @@ TEST_CASE("a path that NGINX goes on with cannot climb out of the root [attack-A
   CHECK_FALSE(has(blog.in_location("rewrite ^/u/(.*)$ /x/$1?y=$arg_z break;"), "line"));
 }
 
+TEST_CASE("[fault-1172] a server that a visitor could choose is named without the marks of this check") {
+  const Blog blog;
+  CHECK(has(blog.in_location("proxy_pass http://$arg_u;"),
+      "'http://' and a variable: a visitor could choose the server"));
+}
+
 TEST_CASE("a certificate and its key are those of the site's own names [attack-A2]") {
   const Blog blog;
   for (const char* path :
