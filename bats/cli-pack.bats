@@ -161,6 +161,20 @@ use_pip() {
     [[ "$(listed | grep '^blog/api/.*\(env\|node\)' | sort | xargs)" == "blog/api/.env blog/api/.env.example blog/api/node_modules/x/i.js blog/api/venv/lib/x.py blog/api/venv/pyvenv.cfg" ]]
 }
 
+@test "[fault-1176] files that no visitor gets, and templates that nobody reads, are told; what keeps a folder is not" {
+    mkdir -p blog/web/empty blog/nginx/root blog/nginx/templates
+    touch blog/web/{index.html,.htaccess,.nojekyll,..foo,empty/.gitkeep} blog/nginx/root/.a.html blog/backend/.dotted \
+        blog/nginx/templates/{tc.conf,good.nginx.conf.template}
+    edit '.services += [{name: "web", lang: "static"}]'
+    run -0 --separate-stderr pack
+    [[ "$stderr" == *"warning: web/..foo, web/.htaccess, web/.nojekyll, nginx/root/.a.html: visitors get 404 for files whose names begin with '.'; "* ]]
+    [[ "$stderr" == *"warning: nginx/templates/tc.conf: not read: a template is named NAME.nginx.conf.template"* ]]
+    rm -r blog/nginx blog/web/.[!g]*
+    touch blog/web/index.html
+    run -0 --separate-stderr pack
+    [[ "$stderr" != *"warning:"* ]]
+}
+
 @test "[fault-1084] a folder that is a link, or lies behind one, is refused by name: its files are not in the site [attack-W61]" {
     refused() { # TEXT
         run -1 pack

@@ -44,16 +44,41 @@ Result<std::string_view> head_of(const std::string& path, std::string& buffer, s
   return std::string_view(buffer).substr(0, static_cast<size_t>(have));
 }
 
+// A file that NGINX reads for visitors, but for none whose name begins with '.'
+// (nginx/site_locations.cpp). What only keeps a folder is not meant for them.
+bool is_never_served(const SiteFolder& folder, std::string_view path) {
+  const auto name = path.substr(path.rfind('/') + 1);
+  if (!name.starts_with('.') || name == ".gitkeep" || name == ".keep" || name == ".gitignore")
+    return false;
+  if (path.starts_with("nginx/root/"))
+    return true;
+  return std::ranges::any_of(folder.site.services, [&](const config::Service& service) {
+    const config::Kind& kind = folder.kind_of(service);
+    return service.of.empty() && kind.listens == config::Kind::Listens::no && !kind.builds &&
+        std::ranges::any_of(kind.published, [&](const std::string& published) {
+          return path.starts_with(below(service, published == "." ? "" : published + "/"));
+        });
+  });
+}
+
+bool is_ignored_template(std::string_view path) {
+  return path.starts_with("nginx/templates/") && !path.ends_with(".nginx.conf.template");
+}
+
 } // namespace
 
 Result<std::vector<std::string>> check_contents(
     const SiteFolder& folder, const std::vector<artifact::PackEntry>& entries) {
-  std::vector<std::string> keys, likely;
+  std::vector<std::string> keys, likely, hidden, ignored;
   std::string buffer;
   for (const auto& entry : entries) {
     if (entry.source.empty() || entry.directory || !entry.link_target.empty())
       continue;
     const std::string path = entry.source.substr(folder.dir.size() + 1);
+    if (is_never_served(folder, path))
+      hidden.push_back(printable(path, 200));
+    if (is_ignored_template(path))
+      ignored.push_back(printable(path, 200));
     if (is_brought(folder, path) || folder.ignore.takes_back(path, false))
       continue;
     size_t size = 0;
@@ -74,6 +99,12 @@ Result<std::vector<std::string>> check_contents(
   if (!likely.empty())
     warnings.push_back(cat(some_of(likely),
         ": it goes into the release, and a static service shows it to everybody; .chillboxignore leaves files out"));
+  if (!hidden.empty())
+    warnings.push_back(cat(some_of(hidden),
+        ": visitors get 404 for files whose names begin with '.'; .chillboxignore leaves files out"));
+  if (!ignored.empty())
+    warnings.push_back(
+        cat(some_of(ignored), ": not read: a template is named NAME.nginx.conf.template"));
   return warnings;
 }
 
