@@ -137,6 +137,27 @@ TEST_CASE("a host that ssh would take for an option or a shell word is refused")
   }
 }
 
+TEST_CASE("[fault-1177] a host that ssh would be asked for in vain is refused, and a password is not shown") {
+  for (const char* host : {"http://h", "SSH://h", "ssh://", "ssh://root@", "ssh://h:0",
+           "ssh://h:99999", "ssh://h:x", "root@", "@h"}) {
+    INFO(host);
+    const auto line = parse({"status", "-H", host});
+    REQUIRE_FALSE(line);
+    CHECK(line.error().message.find("is not a host for ssh: write USER@HOST") != std::string::npos);
+  }
+  for (const char* host : {"ssh://root:hunter2@h", "root:hunter2@h"}) {
+    const auto line = parse({"status", "-H", host});
+    REQUIRE_FALSE(line);
+    CHECK(line.error().message.find("has a password before it") != std::string::npos);
+    CHECK(line.error().message.find("hunter2") == std::string::npos);
+  }
+  for (const char* host : {"h", "root@h", "ssh://h", "ssh://root@h:22/", "ssh://[::1]:22",
+           "ssh://root@[::1]", "root@2001:db8::1"}) {
+    INFO(host);
+    CHECK(parse({"status", "-H", host}));
+  }
+}
+
 TEST_CASE("the words for another machine are the same call again") {
   const auto line = parse({"-H", "h", "rollback", "blog", "1.0.0", "--no-wait", "--json"});
   REQUIRE(line);

@@ -165,12 +165,44 @@ Result<std::set<std::string>> named_by(const Inventory& inventory, const std::st
   return names;
 }
 
+// Of "HOST", "HOST:PORT", "[V6]:PORT" in an address with a scheme.
+bool is_host_with_port(std::string_view place) {
+  const auto end = place.starts_with('[') ? place.find(']') : place.find(':');
+  const auto host = place.substr(0, end);
+  const auto port = place.substr(std::min(place.find(':', host.size()), place.size()));
+  return !host.empty() && host != "[" &&
+      (port.empty() || parse_u64(port.substr(1)).value_or(0) - 1 < 65535);
+}
+
+// What ssh would be asked in vain.
+Result<void> check_destination(std::string_view text) {
+  const auto scheme = text.find("://");
+  const auto whole = scheme == text.npos ? text : text.substr(scheme + 3);
+  const auto at = whole.rfind('@');
+  const auto user = whole.substr(0, at == whole.npos ? 0 : at);
+  auto place = at == whole.npos ? whole : whole.substr(at + 1);
+  if (user.contains(':')) // which is not shown
+    return fail(Code::usage,
+        cat("the host '", printable(place, 80),
+            "' has a password before it, which everybody on this machine would see: leave it out, "
+            "ssh asks for it or uses a key"));
+  if (scheme != text.npos && place.ends_with('/'))
+    place.remove_suffix(1);
+  if ((scheme != text.npos && (text.substr(0, scheme) != "ssh" || !is_host_with_port(place))) ||
+      place.empty() || at == 0)
+    return fail(Code::usage,
+        cat("'", printable(text, 80),
+            "' is not a host for ssh: write USER@HOST or ssh://USER@HOST:PORT"));
+  return {};
+}
+
 } // namespace
 
 Result<Host> host_from(const std::string& text) {
   if (!safe_for_ssh(text))
     return fail(
         Code::usage, cat("'", printable(text, 80), "' is not a host for ssh: write USER@HOST"));
+  TRY(check_destination(text));
   const auto at = text.rfind('@');
   const std::string place = at == text.npos ? text : text.substr(at + 1);
   // One with two colons is an IPv6 address.

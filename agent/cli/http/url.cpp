@@ -105,6 +105,12 @@ std::string decode(std::string_view text) { // %40 is '@' in a password
   return out;
 }
 
+// Whatever the case of its letters (RFC 3986, 3.1).
+bool is_word(std::string_view text, std::string_view lower) {
+  return std::ranges::equal(
+      text, lower, [](char c, char l) { return (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) == l; });
+}
+
 } // namespace
 
 std::string Url::origin() const {
@@ -117,8 +123,10 @@ std::string Proxy::origin() const {
 
 Result<Url> parse_url(std::string_view text) {
   Url url;
-  url.tls = text.starts_with("https://");
-  if (!url.tls && !text.starts_with("http://"))
+  const auto colon = text.find("://");
+  const std::string_view scheme = text.substr(0, colon == text.npos ? 0 : colon);
+  url.tls = is_word(scheme, "https");
+  if (!url.tls && !is_word(scheme, "http"))
     return fail(Code::invalid, "is not an http or https address");
   const auto rest = text.substr(url.tls ? 8 : 7);
   url.authority = rest.substr(0, rest.find_first_of("/?#"));
