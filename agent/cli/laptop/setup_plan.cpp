@@ -42,6 +42,20 @@ std::string_view trusted_as(const HostLook& look, const SetupKey& key) {
   return "";
 }
 
+std::string name_to_trust(const HostLook& look, std::string name) {
+  std::ranges::replace_if(
+      name,
+      [](char c) { return !std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_'; },
+      '-');
+  const auto taken = [&](const std::string& one) {
+    return std::ranges::any_of(look.trusted, [&](const auto& row) { return row.second == one; });
+  };
+  std::string free = name;
+  for (int number = 2; taken(free); ++number)
+    free = cat(name, "-", number);
+  return free;
+}
+
 SetupPlan plan_setup(const HostLook& look, const HostRecord& record,
     const std::optional<HostPackages>& packages, bool named, const SetupKey& key) {
   SetupPlan plan;
@@ -59,10 +73,18 @@ SetupPlan plan_setup(const HostLook& look, const HostRecord& record,
     plan.server_name = wanted;
     plan.words.push_back(cat("name it ", wanted));
   }
-  if (trusted_as(look, key).empty())
-    plan.words.push_back(key.line.empty()
+  if (trusted_as(look, key).empty()) {
+    const std::string own = key.line.empty() ? default_key_name() : key.name;
+    const std::string name = name_to_trust(look, own), usual = name_to_trust({}, own);
+    plan.words.push_back(cat(key.line.empty()
             ? cat("make your key '", default_key_name(), "' here and trust it there")
-            : cat("trust the key '", key.name, "'"));
+            : cat("trust the key '", key.name, "'"),
+        name == usual ? ""
+                      : cat(" as '", name, "': '", usual,
+                            "' is another key there, which stays trusted until chillboxctl "
+                            "trust remove ",
+                            usual)));
+  }
   if (!look.has("daemon"))
     plan.words.emplace_back("start NGINX and chillboxd, now and at each boot");
   if (look.get("daemon") != "unlocked")

@@ -88,6 +88,7 @@ std::optional<Json> object_in(std::string_view text) {
 std::unexpected<Error> step_failed(std::string_view step, const RemoteShell::Ran& ran) {
   const Code code = ran.code == exit_code(Code::preflight) ? Code::preflight
       : ran.code == exit_code(Code::denied)                ? Code::denied
+      : ran.code == exit_code(Code::conflict)              ? Code::conflict
                                                            : Code::failure;
   std::string why = last_line(ran.err);
   for (const std::string_view front : {"chillboxctl: ", "install: ", "start: "})
@@ -213,11 +214,7 @@ Result<void> Setup::install(const SetupPlan& plan) {
 Result<void> Setup::trust() {
   if (!trusted_as(m_look, m_key).empty())
     return {};
-  std::string name = m_key.name;
-  std::ranges::replace_if(
-      name,
-      [](char c) { return !std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_'; },
-      '-');
+  const std::string name = name_to_trust(m_look, m_key.name);
   const auto ran = TRY(ctl({"trust", "add", "-q", "--name", name, "--", m_key.line}));
   if (ran.code != 0)
     return step_failed("trust", ran);
