@@ -254,6 +254,10 @@ END
     grep -q '"kind":"deploy"' "$LAPTOP/kept/jobs.json"
     run -0 laptop chillboxctl host export web1 --to "$LAPTOP/papers" --no-data --json
     [ "$(find "$LAPTOP/papers" -name '*.age' | wc -l)" = 0 ]
+    # By an address that no record has: the same host by its key.
+    run -0 laptop chillboxctl host export root@127.0.0.1 --to "$LAPTOP/elsewhere" --no-data
+    [[ "$output" == *"project $LAPTOP/sites/hello"* ]]
+    [ "$(jq -r .host "$LAPTOP/elsewhere/host.json")" = web1 ]
     run -3 laptop chillboxctl host import "$LAPTOP/pulled" --to web2 -i "$LAPTOP/backup.key" -y
     [[ "$output" == *"has no host.json"* ]]
 }
@@ -351,6 +355,15 @@ END
     on_web2 ctl audit | grep -q 'jobs_import'
     run -0 on_web2 ctl backup list
     [[ "$output" == *"$(cat "$LAPTOP/newest-serial")"* ]]
+    [[ "$(import -y 2>&1)" == *"left        web2 makes no backups: [backup] of its chillboxd.toml, and its target's settings in /etc/chillbox/backup, as in $LAPTOP/kept/target/s3"*"not brought from web1: "* ]]
+}
+
+@test "data that were taken back with undo are not said to be there, nor brought again over what somebody wanted [fault-1149]" {
+    on_web2 ctl undo store --yes
+    run -0 import -y
+    [[ "$output" == *"data        store keeps what it has: backup $(cat "$LAPTOP/newest-serial") was restored before, and its data were replaced since: chillboxctl restore store $(cat "$LAPTOP/newest-serial") -H web2 brings them back"* ]]
+    [[ "$output" != *"store, with its data of"* ]]
+    [[ "$output" == *"hello, with its data of"* ]]
 }
 
 @test "the host burnt down, timed: from two sites that are not there to both with their data, by one command" {

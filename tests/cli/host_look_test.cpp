@@ -1,6 +1,7 @@
 #include "catch.hpp"
 
 #include "base/text.hpp"
+#include "cli/laptop/host_export.hpp"
 #include "cli/laptop/host_look.hpp"
 #include "cli/laptop/host_packages.hpp"
 #include "cli/laptop/setup_plan.hpp"
@@ -166,4 +167,24 @@ TEST_CASE("the names of a host are checked before anything is asked of it") {
   CHECK(code("root@web1.example", "web 1", "") == Code::usage);
   CHECK(code("root@web1.example", "", "x\"; rm") == Code::usage);
   CHECK(code("root@" + std::string(200, 'a') + ".example", "", "") == Code::usage);
+}
+
+TEST_CASE("a laptop that was installed again: its key is trusted beside the one that has its name, and the plan says so [fault-1140]") {
+  HostLook look = alpine();
+  look.trusted = {{"RWold", "jo-laptop"}, {"RWolder", "jo-laptop-2"}};
+  CHECK(name_to_trust(look, "jo@laptop") == "jo-laptop-3");
+  CHECK(name_to_trust(look, "kim@laptop") == "kim-laptop");
+  const HostRecord record{.name = "web1", .ssh = "root@web1.example"};
+  const auto plan = plan_setup(look, record, std::nullopt, false, {"RWnew", "jo@laptop"});
+  CHECK(std::ranges::count(plan.words,
+            "trust the key 'jo@laptop' as 'jo-laptop-3': 'jo-laptop' is another key there, which "
+            "stays trusted until chillboxctl trust remove jo-laptop") == 1);
+}
+
+TEST_CASE("a host that was exported by its address has a name that a list of jobs takes [fault-1141]") {
+  CHECK(name_of_exported("web1") == "web1");
+  CHECK(name_of_exported("root@web1.example") == "web1.example");
+  CHECK(name_of_exported("ssh://root@web1.example:2222") == "web1.example");
+  CHECK(name_of_exported("root@2001:db8::1") == "2001-db8--1");
+  CHECK(name_of_exported("") == "host");
 }

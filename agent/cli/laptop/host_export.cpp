@@ -28,7 +28,17 @@ std::string env_of(const std::string& root, const std::string& host) {
   return "";
 }
 
-Result<ExportedSite> look_at(RemoteCtl& host, const std::string& site) {
+// The record's name, under which deploys are remembered: also of one that is known under another
+// address.
+std::string name_here(const Places& places, const RemoteCtl& host, const control::Facts& facts) {
+  if (!host.target().record)
+    for (const auto& record : load_hosts(places, nullptr))
+      if (!facts.recipient.empty() && record.recipient == facts.recipient)
+        return record.name;
+  return host.name();
+}
+
+Result<ExportedSite> look_at(RemoteCtl& host, const std::string& known, const std::string& site) {
   const auto facts = TRY(host.ask<control::Facts>({"facts", "--", site}));
   ExportedSite found{.site = site};
   if (facts.site) {
@@ -36,9 +46,9 @@ Result<ExportedSite> look_at(RemoteCtl& host, const std::string& site) {
     found.release = facts.site->release;
     found.names = facts.site->names;
   }
-  found.root = recall(Places::find(), host.name(), site).root;
+  found.root = recall(Places::find(), known, site).root;
   if (!found.root.empty())
-    found.env = env_of(found.root, host.name());
+    found.env = env_of(found.root, known);
   return found;
 }
 
@@ -78,15 +88,24 @@ Result<void> keep_jobs(Call& call, RemoteCtl& host, const std::string& folder) {
 
 } // namespace
 
+std::string name_of_exported(std::string_view host) {
+  std::string name(host);
+  if (!parse_key_name(name))
+    name = address_of(ssh_destination(host));
+  std::ranges::replace(name, ':', '-');
+  return parse_key_name(name) ? name : "host";
+}
+
 Result<void> export_host(Call& call) {
   const Places places = Places::find();
   const std::string folder = call.args.text("to");
   auto host = TRY(RemoteCtl::open(places, TRY(target_named(places, call.args.text("HOST")))));
   const auto facts = TRY(host.ask<control::Facts>({"facts"}));
+  const std::string known = name_here(places, host, facts);
   const auto list = TRY(host.ask<control::BackupList>({"backup", "list"}));
   const auto key = TRY(pin_backup_key(places, host.target(), list.key));
   TRY(make_private_dir(folder));
-  HostExport all{.host = host.name(),
+  HostExport all{.host = name_of_exported(known),
       .server_name = facts.server_name,
       .target = list.target,
       .key = key.to_line(),
@@ -94,7 +113,7 @@ Result<void> export_host(Call& call) {
   if (!list.target.empty())
     TRY(keep_target(host, folder, list.target));
   for (const auto& name : facts.sites) {
-    auto site = TRY(look_at(host, TRY(SiteName::parse(name)).str()));
+    auto site = TRY(look_at(host, known, TRY(SiteName::parse(name)).str()));
     const auto newest = std::ranges::find_if(
         list.backups, [&](const control::Backup& b) { return b.site.str() == site.site; });
     if (newest != list.backups.end()) {

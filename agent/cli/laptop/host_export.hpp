@@ -21,6 +21,8 @@ inline constexpr const char* k_export_target = "target";
 inline constexpr const char* k_export_jobs = "jobs.json";
 inline constexpr size_t k_max_export = 16 << 20;
 
+// What a host that may have no record is called in a list of jobs: "root@web1.example" is no name.
+std::string name_of_exported(std::string_view host);
 Result<void> export_host(Call& call);
 // `host import`: everything that is in such a folder, and what is at the target, to another host.
 // Each step looks first whether it was done, so that the same command again goes on after it was

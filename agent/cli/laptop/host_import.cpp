@@ -107,9 +107,10 @@ private:
   Result<void> deploy(const ExportedSite& old);
   Result<std::optional<CarriedArchive>> newest(const ExportedSite& old);
   Result<void> data(const ExportedSite& old, ImportedSite& done);
-  Result<void> restore(const std::string& site, const control::Backup& backup);
+  Result<bool> restore(const std::string& site, const control::Backup& backup);
   Result<void> serves(const std::string& site);
   Result<void> print_end(const HostImport& report);
+  void print_left();
   void say(std::string_view what, std::string_view text) const;
 
   Call& m_call;
@@ -273,8 +274,15 @@ Result<std::optional<CarriedArchive>> HostImporter::newest(const ExportedSite& o
   return std::optional(TRY(std::move(brought)));
 }
 
-// Restored once, while the site is there: the host knows by the digest of the archive.
-Result<void> HostImporter::restore(const std::string& site, const control::Backup& backup) {
+bool changes_data(const control::Job& job) {
+  return job.state == control::JobState::done &&
+      (job.kind == control::JobKind::restore ||
+          (job.kind == control::JobKind::rollback && job.options.with_data));
+}
+
+// Restored once, while the site is there: the host knows by the digest of the archive. False: its
+// data were replaced since, by somebody who wanted that.
+Result<bool> HostImporter::restore(const std::string& site, const control::Backup& backup) {
   auto jobs = TRY(m_to.ask<control::JobList>({"jobs", "-n", k_compared_jobs, "--", site})).jobs;
   const auto removed = std::ranges::find(jobs, control::JobKind::remove, &control::Job::kind);
   jobs.erase(removed, jobs.end()); // newest first
@@ -286,7 +294,7 @@ Result<void> HostImporter::restore(const std::string& site, const control::Backu
     (void)TRY(m_to.run({"restore", "-q", "--yes", "--", site, std::to_string(backup.serial)}));
   else if (control::is_open(before->state)) // of the command that was cut
     (void)TRY(m_to.run({"job", "-q", "-f", "--", before->id}));
-  return {};
+  return before == jobs.end() || std::none_of(jobs.begin(), before, changes_data);
 }
 
 Result<void> HostImporter::data(const ExportedSite& old, ImportedSite& done) {
@@ -302,7 +310,13 @@ Result<void> HostImporter::data(const ExportedSite& old, ImportedSite& done) {
   const auto backup = there != list.backups.end()
       ? *there
       : TRY(push_archive(m_to, m_facts.recipient, *archive, *m_identity));
-  TRY(restore(old.site, backup));
+  if (!TRY(restore(old.site, backup))) {
+    say("data",
+        cat(old.site, " keeps what it has: backup ", backup.serial,
+            " was restored before, and its data were replaced since: chillboxctl restore ",
+            old.site, " ", backup.serial, " -H ", m_to.name(), " brings them back"));
+    return {};
+  }
   done.serial = backup.serial;
   done.taken_ms = backup.taken_ms;
   return {};
@@ -333,6 +347,23 @@ Result<void> HostImporter::site(const ExportedSite& old, ImportedSite& done) {
   return {};
 }
 
+// What is a host's own, and does not come with its sites.
+void HostImporter::print_left() {
+  const auto list = m_to.ask<control::BackupList>({"backup", "list"});
+  if (list && list->target.empty())
+    say("left",
+        cat(m_to.name(),
+            " makes no backups: [backup] of its chillboxd.toml, and its target's "
+            "settings in /etc/chillbox/backup",
+            m_old.target.empty()
+                ? ""
+                : cat(", as in ", m_folder, "/", k_export_target, "/", m_old.target)));
+  say("left",
+      cat("not brought from ", m_old.host,
+          ": the rest of chillboxd.toml, senders of webhooks, people, targets of notices, tokens of "
+          "metrics"));
+}
+
 Result<void> HostImporter::print_end(const HostImport& report) {
   const size_t bad = static_cast<size_t>(std::ranges::count_if(
       report.sites, [](const ImportedSite& site) { return !site.problem.empty(); }));
@@ -349,6 +380,8 @@ Result<void> HostImporter::print_end(const HostImport& report) {
         m_call.terminal.print_status(cat("In DNS, point ", join(site.names, ", "), " to ",
             address_of(m_to.target().host.target)));
   }
+  if (!m_call.terminal.json())
+    print_left();
   if (bad == 0)
     return {};
   return fail(Code::failure, cat(bad, " sites failed: run the same command again to continue"));
@@ -386,6 +419,7 @@ Result<void> import_host(Call& call) {
   auto old = TRY_IN(printable(folder, 500), control::read_answer<HostExport>(TRY(std::move(text))));
   for (const auto& site : old.sites)
     (void)TRY_IN(k_export_file, SiteName::parse(site.site));
+  old.host = name_of_exported(old.host); // an older chillboxctl wrote what was typed
   auto to = TRY(RemoteCtl::open(places, TRY(target_named(places, call.args.text("to")))));
   return HostImporter(call, folder, std::move(old), std::move(to)).run();
 }
