@@ -113,6 +113,20 @@ epoch() { jq -r .roster "$1" | jq .epoch; }
     run -0 change rotate
 }
 
+@test "fleet status: a host whose site is down answers, and has this roster: exit 0 [fault-1146]; another name than that of the roster is refused [fault-1147]" {
+    change add web1,web2 --name shop
+    for name in web1 web2; do seat "$name" 1 "$(digest "$FLEET")"; done
+    jq '.status.result.sites = [{site: "blog", state: "degraded", version: "1.0.0", waiting: "it does not answer", down: "it does not answer"}]' web2.json >new
+    mv new web2.json
+    run -1 chillboxctl status -H web2
+    run -0 fleet status
+    [[ "$output" == *"blog: it does not answer"* ]]
+    was=$(cat "$FLEET")
+    run -7 change add web1 --name shop2
+    [[ "$output" == *"/fleet.json is the roster of fleet 'shop', not of 'shop2': another fleet has a roster of its own, --file FILE"* ]]
+    [ "$(cat "$FLEET")" = "$was" ]
+}
+
 @test "two changes at once on one laptop: exit 7, and a file in this folder is one like any other" {
     change add web1 --name shop --file here.json
     [ -f here.json ]

@@ -123,6 +123,12 @@ Result<void> run_fleet_add(Call& call) {
   const auto names = call.args.list("NAME");
   if (call.args.has("address") && names.size() > 1)
     return fail(Code::usage, "--address is for one host at a time");
+  if (const auto there = read_roster(roster_file(call, places));
+      there && call.args.has("name") && call.args.text("name") != there->roster.fleet)
+    return fail(Code::conflict,
+        cat(there->path, " is the roster of fleet '", there->roster.fleet, "', not of '",
+            printable(call.args.text("name"), 80),
+            "': another fleet has a roster of its own, --file FILE"));
   for (const auto& name : names)
     if (!parse_key_name(name))
       return fail(Code::usage,
@@ -276,8 +282,8 @@ Result<void> run_fleet_status(Call& call) {
     FleetRow& row = report.hosts[codes.size()];
     row.code = one.code;
     row.message = one.message;
-    const int seen = one.answer ? look(row, file, *one.answer) : 0;
-    codes.push_back(seen != 0 ? seen : one.exit);
+    // Also of a host whose `status` ends with 1: it answers, and what is wrong is in the table.
+    codes.push_back(one.answer ? look(row, file, *one.answer) : one.exit);
   }
   const int rollouts = add_rollouts(report, hosts);
   print_report(call, report);
