@@ -34,6 +34,10 @@ raw() { laptop ssh "${@:2}" chillbox-ssh@web1.example -- "$1"; } # one line, as 
         -- env USER=kim chillboxctl join web1.example
     [[ "$output" == *"Send this to an admin of web1"* && "$output" == *"does not know you yet"* ]]
     line=$(tr -d '\n>' <<<"$output" | grep -o "chillboxctl people add kim --key 'ssh-ed25519 [A-Za-z0-9+/=]*' --key RW[A-Za-z0-9+/=]* --sites SITE -H web1")
+    # A name of her own for the host is nobody else's, and belongs to the command that she is told to run again.
+    run -4 laptop env USER=kim chillboxctl join web1.example --name kims --ssh-key
+    [[ "$output" == *" --sites SITE -H web1"* && "$output" == *"then run chillboxctl join web1.example --name kims --ssh-key again"* ]]
+    rm "$LAPTOP_HOME/config/chillbox/hosts/kims.toml"
     rm -r "$LAPTOP_HOME/config/chillbox/keys"
     signing_key kim
     first_laptop

@@ -32,14 +32,20 @@ constexpr std::array k_join_options{
         "sign with your Ed25519 key of ssh, through ssh-agent, instead of a key made for it"},
 };
 
+// What a host is called by who gave it no other name, an admin's laptop too.
+std::string usual_name(std::string_view target) {
+  const std::string address = address_of(target);
+  const bool has_name = address.find_first_not_of("0123456789.:") != std::string::npos;
+  std::string name = has_name ? address.substr(0, address.find('.')) : address;
+  std::ranges::replace(name, ':', '-');
+  return name;
+}
+
 Result<HostRecord> record_of(const Places& places, const Args& args) {
   const std::string said = args.text("HOST");
   const std::string target =
       ssh_destination(said.find('@') == std::string::npos ? cat(os::k_ssh_user, "@", said) : said);
-  const std::string address = address_of(target);
-  const bool has_name = address.find_first_not_of("0123456789.:") != std::string::npos;
-  std::string name = args.text("name", has_name ? address.substr(0, address.find('.')) : address);
-  std::ranges::replace(name, ':', '-');
+  const std::string name = args.text("name", usual_name(target));
   auto known = load_host(places, name);
   if (!known && known.error().code != Code::not_found)
     return std::unexpected(known.error());
@@ -91,7 +97,7 @@ Result<std::string> line_for_admin(const HostRecord& record, const crypto::Signi
   const std::string also = key.ssh() != nullptr ? "" : cat(" --key ", key.to_line());
   return cat("chillboxctl people add ", who, " --key '",
       key.ssh() != nullptr ? key.to_line() : keys.front(), "'", also, " --sites SITE -H ",
-      record.name);
+      usual_name(record.ssh));
 }
 
 // nullopt: the host does not know this person.
@@ -131,7 +137,9 @@ Result<void> run_join(Call& call) {
         cat("Send this to an admin of ", record.name, ", who runs it:\n\n  ", line, "\n"));
     return fail(Code::denied,
         cat(record.name, " does not know you yet: then run chillboxctl join ",
-            printable(call.args.text("HOST"), 200), " again, or deploy"));
+            printable(call.args.text("HOST"), 200),
+            call.args.has("name") ? cat(" --name ", record.name) : "",
+            call.args.has("ssh-key") ? " --ssh-key" : "", " again, or deploy"));
   }
   record = TRY(change_host(
       places, record.name,
