@@ -242,3 +242,12 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     run -2 laptop chillboxctl rollback hello 1.1.0 --choose -H web2
     [[ "$output" == *"do not name one"* ]]
 }
+
+@test "what was withdrawn on the second host is found before anything is stopped: exit 8 [fault-1148]" {
+    run -0 move --back -y
+    on 2 ctl withdraw hello 1.0.0 -m 'a leak'
+    run -8 move -y
+    [[ "$output" == *"web2: 1.0.0-1 of hello was withdrawn there, and is never started again: give it another version"* ]]
+    [ "$(held "$WEB1")" = '' ]
+    [ "$(at 127.0.0.1)" = 200 ]
+}

@@ -53,6 +53,7 @@ private:
   Result<void> bring_release();
   Result<void> bring_data(Side& from, Side& to);
   Result<void> check_runs(Side& side) const;
+  Result<void> check_good(Side& side) const;
   Result<void> copy(const Side& from, const Side& to);
   Result<void> serve(Side& side);
   void visit(const Side& side) const;
@@ -129,6 +130,8 @@ Result<void> SiteMove::check() {
     return fail(Code::preflight,
         cat(m_to.name(), " has ", human_size(m_to.free_kb * 1024), " free, and the data of ",
             m_site, " are ", human_size(m_from.used_kb * 1024), ". Nothing was changed"));
+  if (m_to.site.version == m_from.site.version) // else another one is brought
+    TRY(check_good(m_to));
   return check_runs(m_from);
 }
 
@@ -143,6 +146,17 @@ Result<void> SiteMove::agree_to_it() {
                                     : cat(" What ", m_to.name(), " has of it, ",
                                           human_size(m_to.used_kb * 1024), ", is deleted.")),
       false);
+}
+
+// What was withdrawn there would not start, after its data have come.
+Result<void> SiteMove::check_good(Side& side) const {
+  const auto list = TRY(side.ctl.ask<control::ReleaseList>({"releases", "--", m_site}));
+  for (const auto& release : list.releases)
+    if (release.live && release.withdrawn)
+      return fail(Code::preflight,
+          cat(side.name(), ": ", release.id, " of ", m_site,
+              " was withdrawn there, and is never started again: give it another version"));
+  return {};
 }
 
 Result<void> SiteMove::bring_release() {
@@ -265,6 +279,7 @@ Result<void> SiteMove::run() {
     TRY(bring_release());
     m_to.site = TRY(m_to.ctl.ask<control::Facts>({"facts", m_site}))
                     .site.value_or(control::SiteFacts{.site = m_site});
+    TRY(check_good(m_to));
     stands(cat(
         m_site, " is in maintenance on ", m_from.name(), ", where its data are whole: ", again()));
     TRY(bring_data(m_from, m_to));
