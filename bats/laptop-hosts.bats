@@ -215,6 +215,9 @@ status_of() { # SEALED
     start_daemon "{$sites, \"jobs\": {\"result\": {\"jobs\": [$(jq -c '.kind = "secrets"' <<<"$job")]}}}"
     run -7 chillboxctl undo blog -y
     [[ "$output" == *"cannot be taken back"* ]]
+    start_daemon "{$sites, $back, \"jobs\": {\"result\": {\"jobs\": [$job]}}, \"releases\": {\"result\": {\"site\": \"blog\", \"live\": \"2.0.0-1\", \"releases\": [{\"id\": \"1.0.0-3\", \"version\": \"1.0.0\", \"withdrawn\": true}]}}}"
+    run -7 chillboxctl undo blog -y
+    [[ "$output" == *"the last change is the deploy of 2.0.0 by uid:0 root, "*", and 1.0.0-3 before it was withdrawn: deploy another version"* ]]
 }
 
 @test "[fault-1097] undo of a rollback with the data takes them along, after what it takes away was shown" {

@@ -311,8 +311,11 @@ Result<void> HostDeploy::finish(const control::Job& job) {
     m_call.terminal.print_status(cat(
         m_call.terminal.err(Style::warn, "warning:"), " not remembered: ", kept.error().message));
   if (!m_call.terminal.json())
-    m_call.terminal.print(cat(url(), " is ", m_version.text, "        undo: chillboxctl rollback",
-        m_call.args.has("DIR|ARTIFACT") ? cat(" ", m_plan.site()) : "", at_host()));
+    m_call.terminal.print(cat(url(), " is ", m_version.text,
+        job.previous.empty() // there is nothing to go back to
+            ? ""
+            : cat("        undo: chillboxctl rollback",
+                  m_call.args.has("DIR|ARTIFACT") ? cat(" ", m_plan.site()) : "", at_host())));
   return {};
 }
 

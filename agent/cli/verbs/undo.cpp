@@ -86,6 +86,24 @@ Result<Undo> undo_of(const std::string& site, const LastChange& last, int64_t no
       Code::conflict, cat("the last change (", name(job.kind), by, ") cannot be taken back"));
 }
 
+// A release may be withdrawn since: nothing goes back to it, and a rollback of it would be refused.
+Result<void> check_release(Call& call, const std::string& site, const Undo& undo) {
+  if (undo.verb != "rollback")
+    return {};
+  const auto text = ask(call.paths, {.verb = "releases", .args = {.site = site}});
+  const auto list = text ? control::read_answer<control::ReleaseList>(*text)
+                         : Result<control::ReleaseList>(std::unexpected(text.error()));
+  if (!list)
+    return {}; // the rollback says what is wrong
+  const auto found = std::ranges::find(list->releases, undo.args.version, &control::Release::id);
+  if (found != list->releases.end() && found->withdrawn)
+    return fail(Code::conflict,
+        cat("the last change is the ", printable(undo.change, 300), ", and ", found->id,
+            " before it was withdrawn: deploy another version, or `chillboxctl releases ", site,
+            "` shows what `rollback` may go to"));
+  return {};
+}
+
 Result<Undo> find_undo(Call& call, const std::string& site) {
   const auto list =
       TRY(control::read_answer<control::SiteList>(TRY(ask(call.paths, {.verb = "sites"}))));
@@ -105,6 +123,7 @@ Result<Undo> find_undo(Call& call, const std::string& site) {
 Result<void> run_undo(Call& call) {
   const std::string site = call.args.text("SITE");
   const Undo undo = TRY(find_undo(call, site));
+  TRY(check_release(call, site, undo));
   if (!call.args.has("yes")) {
     call.terminal.print_status(cat("last change  ", printable(undo.change, 300)));
     call.terminal.print_status(cat("undo         chillboxctl ", undo.command));

@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::array k_withdraw_options{
     k_site,
-    Option{"VERSION", ArgKind::any_release, "", "version or release that is never good again"},
+    Option{"VERSION", ArgKind::any_release, "",
+        "release that is never good again, or version: all its releases"},
     Option{"-m,--message", ArgKind::text, "WHY", "the reason that a refusal gives"},
 };
 
@@ -21,8 +22,12 @@ Result<void> run_withdraw(Call& call) {
           .args = {.site = site, .version = version, .why = call.args.text("message")}}));
   if (!done)
     return {};
-  call.terminal.print(cat("withdrawn: ", join(done->releases, ", "), " of '", site,
-      "' is never started again, nor deployed"));
+  const size_t count = done->releases.size();
+  call.terminal.print(cat("withdrawn: ",
+      count > 1 ? cat("all ", count, " releases of ", printable(version, 60), ", ") : "",
+      join(done->releases, ", "), " of '", site,
+      count > 1 ? "': none of them is started again, nor deployed"
+                : "' is never started again, nor deployed"));
   if (!done->live.empty())
     call.terminal.print_status(cat(printable(done->live, 100),
         " is live, and runs until it is replaced or the host is rebooted: deploy another version, `chillboxctl rollback ",
