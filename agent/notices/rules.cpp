@@ -75,8 +75,9 @@ Found certificates(const Look& look, std::string_view event, auto concerns) {
       found.push_back({.event = event,
           .site = c.site == control::k_host_certificate ? std::string() : c.site,
           .subject = c.id,
-          .text = cat("valid until ", rfc3339(c.not_after_ms / 1000),
-              c.problem.empty() ? "" : cat(": ", c.problem)),
+          .text = cat(
+              c.not_after_ms > 0 && c.not_after_ms <= look.facts.now_ms ? "ended at " : "ends at ",
+              rfc3339(c.not_after_ms / 1000), c.problem.empty() ? "" : cat(": ", c.problem)),
           .time_ms = look.facts.now_ms});
   return found;
 }

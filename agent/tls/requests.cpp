@@ -101,6 +101,13 @@ Result<control::CertificateRenewal> Certificates::renew(const std::string& site,
   const auto records = TRY(records_of(site));
   const Record& record = records.front();
   const auto& f = record.facts;
+  if (f.mode == "provided")
+    return fail(Code::preflight,
+        cat(site,
+            ": \"tls\" is \"provided\", so no CA is asked for it: put the new certificate "
+            "into its secret set (`chillboxctl secrets push`, or `secrets pack` and "
+            "`deploy`), or into /var/lib/chillbox/certs/",
+            site, " and `chillboxctl reload`"));
   if (f.mode != "auto")
     return fail(
         Code::preflight, cat(site, ": \"tls\" is \"", f.mode, "\", so no CA is asked for it"));

@@ -77,3 +77,18 @@ TEST_CASE("the colour follows the alert") {
   c.alert = AlertLevel::error;
   CHECK(certificate_style(c) == Style::bad);
 }
+
+TEST_CASE("of one's own that has expired: no CA can be asked, and it is not called valid") {
+  Certificate c = served(-3 * k_day);
+  c.mode = "provided";
+  c.alert = AlertLevel::expired;
+  const auto text = trouble_text(c, k_now);
+  CHECK(text.starts_with("blog: its certificate expired 3 days ago"));
+  CHECK(text.find("put a new one where this one came from") != std::string::npos);
+  CHECK(text.find("tls check") == std::string::npos);
+  CHECK(certificate_table({c}, k_now).rows.at(0).at(1) == "expired");
+  c.not_after_ms = k_now + 3 * k_day;
+  c.alert = AlertLevel::warning;
+  CHECK(trouble_text(c, k_now).starts_with("blog: https ends in 3 days; no CA is asked"));
+  CHECK(certificate_table({c}, k_now).rows.at(0).at(1) == "valid");
+}

@@ -478,3 +478,17 @@ TEST_CASE("rules over facts: locked, disks, certificates, jobs that wait, servic
   facts.disks[0].space.free_bytes = facts.disks[0].space.free_inodes = 13;
   CHECK(open().empty());
 }
+
+TEST_CASE("a certificate that has ended, or will while its notice is open, is not said to be valid") {
+  NotifyHost host;
+  Facts facts{.now_ms = host.clock.wall_ms()};
+  control::Certificate theirs{.id = "wiki", .site = "wiki", .mode = "provided"};
+  theirs.not_after_ms = facts.now_ms + 24LL * 3'600'000;
+  facts.certificates = {theirs};
+  CHECK(open_after(host, facts, "\n", true).starts_with("cert.expiring/wiki: ends at "));
+  facts.certificates.clear();
+  CHECK(open_after(host, facts, "\n", true) == "");
+  facts.now_ms += 48LL * 3'600'000;
+  facts.certificates = {theirs};
+  CHECK(open_after(host, facts, "\n", true).starts_with("cert.expiring/wiki: ended at "));
+}

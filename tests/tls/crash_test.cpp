@@ -230,6 +230,9 @@ TEST_CASE("a certificate that was provided is served, looked at, and no CA is ev
   CHECK(now.plain[0].name == "www.example");
   host.pass(65 * k_day);
   CHECK(host.record().facts.alert == control::AlertLevel::warning);
+  const auto renewal = host.certificates->renew("blog", false);
+  REQUIRE_FALSE(renewal);
+  CHECK(says(renewal.error().message, "put the new certificate into its secret set"));
   must(os::real_disk().write(
       set + "/blog.pem", "not a certificate", 0440)); // must not take its place
   host.pass(2 * k_day);

@@ -32,6 +32,14 @@ std::string names_text(const Certificate& c) {
   return cat(c.names.front(), c.names.size() > 1 ? cat(" +", c.names.size() - 1) : "");
 }
 
+bool is_provided(const Certificate& c) {
+  return c.mode == "provided";
+}
+
+bool is_over(const Certificate& c, int64_t now_ms) {
+  return c.not_after_ms != 0 && c.not_after_ms <= now_ms;
+}
+
 bool is_failing(const Certificate& c) {
   return c.failures > 0 || c.state == CertificateState::attention ||
       c.state == CertificateState::backing_off || c.alert != AlertLevel::none;
@@ -39,7 +47,7 @@ bool is_failing(const Certificate& c) {
 
 // What state it is in, as the beginning of a sentence.
 std::string verdict(const Certificate& c, int64_t now_ms) {
-  if (c.not_after_ms != 0 && c.not_after_ms <= now_ms)
+  if (is_over(c, now_ms))
     return cat("its certificate expired ", span_text(now_ms - c.not_after_ms),
         " ago, and browsers refuse ", join(c.names, ", "));
   const std::string still = c.not_after_ms == 0
@@ -51,10 +59,24 @@ std::string verdict(const Certificate& c, int64_t now_ms) {
                    : ": this host is not reached under its name, and no CA was asked");
   if (c.state == CertificateState::attention)
     return cat(still, ": a person is needed");
+  if (is_provided(c))
+    return still;
   return cat(still, c.not_after_ms == 0 ? ": the order failed" : ": the renewal fails");
 }
 
+std::string remedy(const Certificate& c) {
+  if (is_provided(c))
+    return "; no CA is asked for it: put a new one where this one came from, the site's secret set "
+           "or /var/lib/chillbox/certs (then `chillboxctl reload`)";
+  return cat("; `chillboxctl tls check ", c.site, "` asks again now");
+}
+
 } // namespace
+
+std::string state_text(const Certificate& c, int64_t now_ms) {
+  return c.state == CertificateState::valid && is_over(c, now_ms) ? "expired"
+                                                                  : std::string(name(c.state));
+}
 
 Style certificate_style(const Certificate& c) {
   if (c.alert == AlertLevel::expired || c.alert == AlertLevel::error)
@@ -69,7 +91,7 @@ Table certificate_table(const std::vector<Certificate>& certificates, int64_t no
     if (c.state == CertificateState::off && c.not_after_ms == 0)
       continue;
     const bool over = c.not_after_ms <= now_ms;
-    table.rows.push_back({c.id, std::string(name(c.state)), short_time(c.not_after_ms, now_ms),
+    table.rows.push_back({c.id, state_text(c, now_ms), short_time(c.not_after_ms, now_ms),
         c.not_after_ms == 0 ? ""
             : over          ? "expired"
                             : span_text(c.not_after_ms - now_ms),
@@ -98,7 +120,7 @@ std::string trouble_text(const Certificate& c, int64_t now_ms) {
     text += cat("; it has failed ", c.failures, " times since ", format_time(c.failing_ms));
   if (c.next_ms > now_ms)
     text += cat("; next try ", format_time(c.next_ms));
-  return cat(text, "; `chillboxctl tls check ", c.site, "` asks again now");
+  return cat(text, remedy(c));
 }
 
 std::vector<std::string> plain_texts(const Certificate& c) {

@@ -14,6 +14,8 @@
 namespace chillbox::cli {
 
 Style certificate_style(const control::Certificate& certificate);
+// As in the answer; of a certificate that is served and no longer valid, "expired".
+std::string state_text(const control::Certificate& certificate, int64_t now_ms);
 // A row for each; one that nobody wants has none.
 Table certificate_table(const std::vector<control::Certificate>& certificates, int64_t now_ms);
 // "2027-01-12 14:03:22, 44 days left", "expired 3 days ago", "none yet".

@@ -84,7 +84,7 @@ std::string probe_text(const CertificateProbe& probe) {
 void print_certificate(Terminal& terminal, const Certificate& c) {
   const int64_t now = now_ms();
   terminal.print(cat(terminal.out(Style::bold, printable(c.id, 80)), "  ",
-      terminal.out(certificate_style(c), name(c.state)), "  ", validity_text(c, now)));
+      terminal.out(certificate_style(c), state_text(c, now)), "  ", validity_text(c, now)));
   fact(terminal, "names", join(c.names, ", "));
   fact(terminal, "next", next_text(c));
   fact(terminal, "issuer", c.issuer);
@@ -103,7 +103,8 @@ void print_certificate(Terminal& terminal, const Certificate& c) {
 void print_all(Terminal& terminal, const std::vector<Certificate>& certificates) {
   const int64_t now = now_ms();
   print_table(terminal, certificate_table(certificates, now),
-      "no certificate: no site is live, or [tls] and their site files want none");
+      certificates.empty() ? "no certificate: no site is live"
+                           : "no certificate: [tls] and the site files want none");
   for (const auto& c : certificates) {
     if (const auto trouble = trouble_text(c, now); !trouble.empty())
       print_folded(terminal, trouble, 2);
