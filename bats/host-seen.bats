@@ -84,6 +84,7 @@ path_of() { printf '%s\n' "$1" | sed 's|https://[^/]*||'; }
     configure server_name '"host.example"'
     run -0 --separate-stderr ctl report --link 1h
     [[ "$output" =~ ^https://host\.example/v1/report/[0-9]{10}\.[0-9a-f]{32}$ ]]
+    [[ "$stderr" == *"warning: this host has no valid certificate for its own name"* ]]
     path=$(path_of "$output")
     until=${path##*/} mac=${path##*.}
     until=${until%%.*}

@@ -9,7 +9,11 @@
 #include "cli/report/report_html.hpp"
 
 #include "base/text.hpp"
+#include "control/certificate.hpp"
 #include "control/metrics.hpp"
+#include "os/clock.hpp"
+
+#include <algorithm>
 
 namespace chillbox::cli {
 namespace {
@@ -38,6 +42,17 @@ Result<std::string> html_of(Call& call, const std::string& hours) {
   return report_html(facts);
 }
 
+// Its link is https, which needs a certificate of the host's own name, or a proxy in front.
+bool has_certificate(const Call& call, int64_t now_ms) {
+  const auto text =
+      ask(call.paths, {.verb = "tls", .args = {.site = std::string(control::k_host_certificate)}});
+  const auto list = text ? control::read_answer<control::CertificateList>(*text)
+                         : Result<control::CertificateList>(std::unexpected(text.error()));
+  return list && std::ranges::any_of(list->certificates, [&](const control::Certificate& one) {
+    return one.not_after_ms > now_ms;
+  });
+}
+
 Result<void> link(Call& call) {
   const control::Arguments args{
       .timeout_ms = static_cast<uint64_t>(call.args.duration("link", {}).count())};
@@ -48,6 +63,11 @@ Result<void> link(Call& call) {
   call.terminal.print(made->url);
   call.terminal.print_status(cat("anyone who has it may read the report until ",
       format_time(made->until_ms), "; `chillboxctl report --revoke` ends all links"));
+  if (!has_certificate(call, os::real_clock().wall_ms()))
+    call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"),
+        " this host has no valid certificate for its own name, so the link opens only if a proxy in "
+        "front of it has one: `chillboxctl tls ",
+        control::k_host_certificate, "`"));
   return {};
 }
 
