@@ -192,7 +192,9 @@ Result<SecretDoc> load_secrets_of(
         cat(printable(place.path, 1024),
             " is not encrypted to you: someone who can read it adds the line \"",
             key.half.recipient.value_or(""), " # ", key.half.name, "\" to ",
-            printable(place.people_path, 1024), " and runs chillboxctl secrets push"));
+            printable(place.people_path, 1024),
+            " and runs chillboxctl secrets push. If nobody can any more, remove both files, and set each secret "
+            "again with chillboxctl secrets set"));
   if (!text)
     return within(printable(place.path, 1024), text.error());
   auto doc = TRY_IN(printable(place.path, 1024), parse_secret_doc(text->text()));
