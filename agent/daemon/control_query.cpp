@@ -6,6 +6,7 @@
 #include "daemon/site_status.hpp"
 #include "os/probe.hpp"
 #include "rollout/data_exchange.hpp"
+#include "rollout/facts.hpp"
 #include "rollout/roster.hpp"
 #include "rollout/snapshots.hpp"
 #include "rollout/trust.hpp"
@@ -47,6 +48,23 @@ std::vector<std::string> fleet_warnings(
   if (host.nginx.fleet().balances() && !status.sites.empty())
     warnings.push_back("fleet: this balancer has sites of its own, and the fleet's other hosts "
                        "believe what these say of a visitor");
+  return warnings;
+}
+
+// As `doctor` has it.
+std::vector<std::string> disk_warnings(const rollout::HostContext& host) {
+  std::vector<std::string> warnings;
+  for (const auto& disk : rollout::disks_of(host)) {
+    const auto& space = disk.space;
+    const uint64_t reserve = space.total_bytes / 100 * host.config.reserve_percent;
+    if (space.free_bytes < reserve)
+      warnings.push_back(cat("disk: ", disk.path, ": ", human_size(space.free_bytes), " of ",
+          human_size(space.total_bytes), " free, less than the reserve of ",
+          host.config.reserve_percent, " %: deploys are refused: `chillboxctl prune`"));
+    else if (space.total_inodes != 0 && space.free_inodes < space.total_inodes / 50)
+      warnings.push_back(cat("disk: ", disk.path, ": ", space.free_inodes, " of ",
+          space.total_inodes, " inodes free: `chillboxctl prune`"));
+  }
   return warnings;
 }
 
@@ -111,6 +129,7 @@ Result<control::FullStatus> status(const Call& call) {
   if (!call.person || call.person->sites.empty()) // they may name any site
   {
     h.warnings = fleet_warnings(host, status);
+    std::ranges::move(disk_warnings(host), std::back_inserter(h.warnings));
     std::ranges::copy(state.warnings, std::back_inserter(h.warnings));
   }
   return status;

@@ -46,7 +46,9 @@ void add_services(rollout::HostContext& host, const store::SiteRow& row,
         {"redis", "redis", Slot::none, rollout::service_state(state), std::nullopt});
   }
   if (!status.distrust->empty())
-    status.waiting = cat("runs until it is replaced or the host is rebooted: ", *status.distrust);
+    status.waiting = cat(row.stopped ? "is stopped, and is not started again: "
+                                     : "runs until it is replaced or the host is rebooted: ",
+        *status.distrust);
   if (status.drained)
     status.waiting = cat("drained: load balancers send visitors elsewhere; "
                          "`chillboxctl undrain ",

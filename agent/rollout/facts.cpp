@@ -44,7 +44,9 @@ std::optional<uint64_t> kilobytes(std::string_view text, std::string_view name) 
   return std::nullopt;
 }
 
-std::vector<os::FileSystem> disks_of(HostContext& host) {
+} // namespace
+
+std::vector<os::FileSystem> disks_of(const HostContext& host) {
   std::vector<os::FileSystem> disks;
   std::set<dev_t> seen;
   for (const auto& path : {host.paths.state(), host.paths.sites(), host.paths.logs()}) {
@@ -56,6 +58,8 @@ std::vector<os::FileSystem> disks_of(HostContext& host) {
   }
   return disks;
 }
+
+namespace {
 
 MachineFacts machine_of(HostContext& host) {
   MachineFacts m;

@@ -117,4 +117,7 @@ private:
   os::Millis m_last_at{};
 };
 
+// Those that are written to, each once, the one of /var/lib/chillbox first.
+std::vector<os::FileSystem> disks_of(const HostContext& host);
+
 } // namespace chillbox::rollout

@@ -381,6 +381,29 @@ TEST_CASE("hold and release-hold stand in status and in the audit trail, with wh
   CHECK_FALSE(host.call("status").json()["sites"][0].contains("hold"));
 }
 
+TEST_CASE("a disk that is full is in status, and a hold holds all the same [fault-1144]") {
+  ServingHost host;
+  host.disk.free_space = os::Space{
+      .free_bytes = 10, .total_bytes = 1'000'000, .free_inodes = 900, .total_inodes = 1000};
+  const auto warnings = host.call("status").json()["host"]["warnings"];
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].get<std::string>().find("deploys are refused: `chillboxctl prune`") !=
+      std::string::npos);
+  host.disk.fail_at(1);
+  CHECK(host.call("hold", {{"site", "blog"}, {"why", "the disk is full"}}).code() == "ok");
+  CHECK(host.disk.struck());
+  CHECK(host.call("status").json()["sites"][0]["hold"]["why"] == "the disk is full");
+}
+
+TEST_CASE("a stopped site whose signer is trusted no more is not said to run [fault-1145]") {
+  ServingHost host;
+  REQUIRE(host.call("stop", {{"site", "blog"}}).code() == "ok");
+  REQUIRE(host.call("withdraw", {{"site", "blog"}, {"version", "2.0.0"}}).code() == "ok");
+  const auto site = host.call("status").json()["sites"][0];
+  CHECK(site["state"] == "stopped");
+  CHECK(site["waiting"].get<std::string>().starts_with("is stopped, and is not started again: "));
+}
+
 TEST_CASE("prune waits for the site's turn, tells what went, and with dry_run only what would go") {
   ServingHost host;
   host.config.keep_releases = 1;
