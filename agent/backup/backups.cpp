@@ -271,6 +271,9 @@ Result<Backup> Backups::verify_now(const SiteName& site) {
   auto proven = prove(site);
   if (!proven && proven.error().code == Code::interrupted && m_stop)
     return proven;
+  if (const auto record = m_records.of(site);
+      !proven && record && std::ranges::none_of(record->backups, &Backup::stored_ms))
+    return proven; // nothing was stored yet, which says nothing of what will be
   const bool locked = !proven && proven.error().code == Code::sealed;
   const auto noted = m_records.change_state(site, [&](control::BackupState& state) {
     if (is_verdict(proven))

@@ -453,3 +453,15 @@ TEST_CASE("a stopped site is backed up without its command, which the backup say
   CHECK(made.stored_ms != 0);
   CHECK_SAYS(made.warnings, "`before` was not run: the site is stopped");
 }
+
+TEST_CASE("a proof before the first backup was due says so to who asked for it, and nothing is amiss [fault-1143]") {
+  Desk desk;
+  desk.config.prove = "weekly";
+  desk.begin();
+  const auto proven = desk.backups->verify(desk.blog);
+  REQUIRE_FALSE(proven);
+  CHECK(proven.error().code == Code::not_found);
+  const auto state = must(desk.backups->list(desk.blog)).sites.at(0);
+  CHECK(state.unproven == "");
+  CHECK(state.stale == "");
+}
