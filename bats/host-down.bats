@@ -218,7 +218,8 @@ first_line() { printf '%s\n' "${lines[0]}"; }
     attack_edit shop '.services[0].secrets_config = "web.cfg"'
     run -0 attack_deploy shop
     in_box rm /var/lib/chillbox/identity.age /var/lib/chillbox/recipient.txt
-    with_passphrase "another one" init -q --work-factor 10
+    run -0 with_passphrase "another one" init --work-factor 10
+    [[ "$output" == *"chillboxd still has the former key: chillboxctl lock, then unlock"* ]]
     box reboot "$HOST"
     ctl ping --wait 20s
     run -1 unlock "another one"

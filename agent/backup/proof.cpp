@@ -126,7 +126,15 @@ Result<Fetched> open_local(const Prover& host, const ArchiveName& name) {
 
 Result<SecretBytes> unseal(const Prover& host, const Fetched& archive) {
   const auto input = TRY_IN(archive.name.str(), artifact::open_age(archive.file.get()));
-  return host.file_key(input.header_text);
+  auto key = host.file_key(input.header_text);
+  if (!key && key.error().code == Code::not_found)
+    return fail(Code::preflight,
+        cat(archive.name.str(),
+            " was made for a former key of this host: on a laptop with a key of backup.recipients, "
+            "`chillboxctl backup pull ",
+            archive.name.site.str(),
+            "`, and `chillboxctl backup push FILE -i KEY` gives it to this host again"));
+  return key;
 }
 
 Result<artifact::StageStats> unpack(

@@ -247,6 +247,9 @@ Result<Next> open_artifact_key(JobContext& r) {
   auto key = r.host.vault.file_key(input.header_text);
   if (!key && key.error().code == Code::sealed)
     return Next::wait_unlock;
+  if (!key && key.error().code == Code::not_found)
+    return fail(Code::preflight,
+        cat("artifact: ", key.error().message, ": ", other_key_remedy(r.host, key.error())));
   if (!key)
     return within("artifact", std::move(key).error());
   r.file_key = std::move(*key);

@@ -22,12 +22,13 @@ namespace {
 constexpr os::Millis k_look{200};         // at enough(); what comes up is an event
 constexpr unsigned k_most_exceptions = 3; // of one job
 
-// "" : all of the site is up, or it is down because somebody chose that (trust.hpp).
+// "" : all of the site is up, also after the next boot, or it is down because somebody chose that
+// (trust.hpp).
 std::string why_not_up(HostContext& host, const SiteName& site, const Result<BroughtUp>& result) {
   if (!result)
     return result.error().code == Code::denied ? std::string() : result.error().message;
   return result->waiting.empty()
-      ? std::string()
+      ? unopened_set(host, site)
       : cat("waits for ", join(result->waiting, ", "), ": ", secrets_remedy(host, site));
 }
 

@@ -7,6 +7,7 @@
 #include "rollout/prune.hpp"
 #include "rollout/redis.hpp"
 #include "rollout/roster.hpp"
+#include "rollout/secret_set.hpp"
 #include "rollout/service_environment.hpp"
 #include "rollout/shared_data.hpp"
 #include "rollout/site_command.hpp"
@@ -41,8 +42,8 @@ void check_secrets(JobContext& r, Problems& problems) {
   if (const auto good = check_secret_variables(r.host, r.release.site); missing.empty() && !good)
     problems.push_back(good.error().message);
   for (const auto& file : missing)
-    problems.push_back(cat("secret '", file,
-        "' is not in the site's secret set: send it with `chillboxctl secrets pack` and `deploy`"));
+    problems.push_back(
+        cat("secret '", file, "' is not in the site's secret set: ", k_send_secrets));
 }
 
 std::string staged(const JobContext& r) {

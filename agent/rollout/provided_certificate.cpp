@@ -1,4 +1,5 @@
 #include "rollout/provided_certificate.hpp"
+#include "rollout/secret_set.hpp"
 
 #include "base/secret.hpp"
 #include "base/text.hpp"
@@ -23,8 +24,8 @@ std::vector<std::string> certificate_problems(HostContext& host, const config::S
   if (by_administrator && !host.disk.exists(file))
     return {};
   if (!host.disk.exists(file))
-    return {cat("certificate '", name,
-        "' is not in the site's secret set: send it with `chillboxctl secrets pack` and `deploy`, or take \"provided\" out of the site file")};
+    return {cat("certificate '", name, "' is not in the site's secret set: ", k_send_secrets,
+        "; or take \"provided\" out of the site file")};
   auto pem = host.disk.read(file, k_max_pem);
   if (!pem)
     return {cat("certificate '", name, "': ", pem.error().message)};

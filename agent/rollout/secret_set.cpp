@@ -57,6 +57,24 @@ Result<OpenSet> open_set(HostContext& host, const SiteName& site, const std::str
 
 } // namespace
 
+std::string other_key_remedy(HostContext& host, const Error& error) {
+  const std::string recipient(trim(host.disk.read(host.paths.recipient(), 256).value_or("")));
+  if (error.message.find(recipient) == std::string::npos)
+    return "this host has a new key, and is unlocked with the former one: `chillboxctl lock` and `unlock` take it "
+           "into use";
+  return cat("it was packed for another host, or for a former key of this one: pack it with "
+             "--recipient ",
+      recipient);
+}
+
+std::string unopened_set(HostContext& host, const SiteName& site) {
+  const auto set = host.store.secret_set(site);
+  if (!set || !*set)
+    return {};
+  const auto opened = open_set(host, site, (*set)->sha256);
+  return opened || opened.error().code != Code::not_found ? std::string() : opened.error().message;
+}
+
 Result<void> load_secret_set(HostContext& host, const SiteName& site, const std::string& sha256) {
   if (sha256.empty())
     return secrets::wipe_secrets(host.paths, site);
@@ -79,7 +97,7 @@ std::string secrets_remedy(HostContext& host, const SiteName& site) {
     return "`chillboxctl unlock`";
   const auto set = host.store.secret_set(site);
   if (!set || !*set)
-    return "send a secret set with `chillboxctl secrets pack` and `deploy`";
+    return std::string(k_send_secrets);
   if (const auto usable = check_set(host, site, (*set)->sha256); !usable)
     return usable.error().message;
   if (const auto opened = open_set(host, site, (*set)->sha256); !opened)

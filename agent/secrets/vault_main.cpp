@@ -19,10 +19,10 @@ constexpr int k_socket = 3;
 constexpr os::Millis k_first_packet{10'000};
 
 // A stored or sent file that is malformed anywhere is `corrupt` to the caller.
-Error damaged(std::string_view what, Error error) {
+Error damaged(Error error) {
   if (error.code == Code::invalid)
     error.code = Code::corrupt;
-  return within(what, std::move(error)).error();
+  return error;
 }
 
 Result<crypto::AgeIdentity> open_identity(const control::PacketView& order) {
@@ -35,10 +35,10 @@ Result<crypto::AgeIdentity> open_identity(const control::PacketView& order) {
   if (!text && text.error().code == Code::denied)
     return std::unexpected(std::move(text.error()));
   if (!text)
-    return std::unexpected(damaged("identity.age", std::move(text.error())));
+    return within("identity.age", damaged(std::move(text.error())));
   auto identity = crypto::parse_identity_file(text->text());
   if (!identity)
-    return std::unexpected(damaged("identity.age", std::move(identity.error())));
+    return within("identity.age", damaged(std::move(identity.error())));
   return identity;
 }
 
@@ -79,10 +79,10 @@ Result<void> send_error(uint64_t sequence, const Error& error) {
 Result<SecretBytes> file_key(const crypto::AgeIdentity& identity, std::string_view header_text) {
   const auto header = crypto::parse_age_header(bytes_of(header_text));
   if (!header)
-    return std::unexpected(damaged("artifact", header.error()));
+    return std::unexpected(damaged(header.error()));
   auto key = identity.file_key(*header);
   if (!key)
-    return std::unexpected(damaged("artifact", std::move(key.error())));
+    return std::unexpected(damaged(std::move(key.error())));
   return key;
 }
 

@@ -65,6 +65,7 @@ public:
 
   std::string public_key() const { return m_key.public_key().to_file(); }
   crypto::MinisignSecretKey& key() { return m_key; }
+  void pack_for(std::string recipient) { m_recipient = std::move(recipient); }
 
   Sent pack(const Order& o) {
     std::vector<artifact::PackEntry> entries{

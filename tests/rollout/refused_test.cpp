@@ -151,7 +151,7 @@ TEST_CASE("an artifact that is encrypted to another host is refused, and says so
   const Sent sent = elsewhere.pack({.version = "2.0.0", .serial = 5});
   host.upload(sent);
   refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)),
-      Code::not_found, "artifact: ");
+      Code::preflight, "artifact: not encrypted to ");
 }
 
 TEST_CASE("[fault-74] a site file with an unknown field is refused with its path") {

@@ -52,8 +52,9 @@ TEST_CASE("a deploy that misses secrets is refused and names them all") {
       Order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"});
   CHECK(job.code == Code::preflight);
   CHECK(exit_code(*job.code) == 8);
-  CHECK(job.message.find("secret 'app/app.cfg' is not in the site's secret set") !=
-      std::string::npos);
+  CHECK(job.message.find(
+            "secret 'app/app.cfg' is not in the site's secret set: `chillboxctl secrets push -H "
+            "HOST` sends those of a project") != std::string::npos);
 }
 
 TEST_CASE("new secrets restart the services with overlap, and no release is made") {

@@ -198,6 +198,38 @@ TEST_CASE("a host key that was made anew: the unlock says which secret set must 
   CHECK(host.ask() == "nobody");
 }
 
+TEST_CASE("a host key that was made anew while a site runs: its secret set and what is packed for another key are named at once [fault-1142]") {
+  EngineHost host;
+  host.unlock();
+  const Order order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"};
+  REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
+  REQUIRE(host.deploy(order).state == JobState::done);
+  const auto other = crypto::AgeIdentity::generate();
+  const auto sealed = must(crypto::encrypt_with_passphrase(
+      other.to_text().view(), SecretBytes(bytes_of(k_passphrase)), 2));
+  const std::string former = host.identity.recipient();
+  host.write(host.paths.identity(), text_of(sealed));
+  host.write(host.paths.recipient(), other.recipient() + "\n");
+  host.laptop.pack_for(other.recipient()); // the vault has the former key still
+  const auto early = host.deploy("2.0.0");
+  CHECK(early.code == Code::preflight);
+  CHECK(early.message.find("artifact: not encrypted to " + former) != std::string::npos);
+  CHECK(early.message.find("artifact: artifact: ") == std::string::npos);
+  CHECK(early.message.find("`chillboxctl lock` and `unlock`") != std::string::npos);
+  host.context().vault.lock();
+  host.unlock();
+  const auto up = host.engine->unlocked(os::Millis{10'000});
+  CHECK(join(up.failed, "; ")
+          .starts_with(
+              "blog: the secret set of 'blog' is encrypted to a former key, not to this host's, "));
+  CHECK(disagreement(host, "1.0.0") == "");
+  host.laptop.pack_for(former);
+  const auto late = host.deploy("3.0.0");
+  CHECK(late.code == Code::preflight);
+  CHECK(late.message.find("for a former key of this one: pack it with --recipient") !=
+      std::string::npos);
+}
+
 TEST_CASE("what is asked for behind a removal, or for another site, goes on after the unlock") {
   EngineHost host;
   host.unlock();

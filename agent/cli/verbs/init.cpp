@@ -2,6 +2,7 @@
 // own the directories; the identity comes last, because only it needs a person. Every line says
 // what was made or already exists; a second run changes nothing.
 #include "cli/core/answers.hpp"
+#include "cli/core/daemon.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/host_toml.hpp"
@@ -227,6 +228,16 @@ Result<void> HostKeys::runlevel() {
   return {};
 }
 
+// Of a key that was made anew while chillboxd runs.
+bool has_former_key(const Call& call, const std::vector<std::string>& made) {
+  if (std::ranges::none_of(made, [](const auto& what) { return what.starts_with("identity "); }))
+    return false;
+  const auto text = ask(call.paths, {.verb = "ping"});
+  const auto ping = text ? control::read_answer<control::Ping>(*text)
+                         : Result<control::Ping>(std::unexpected(text.error()));
+  return ping && !ping->sealed;
+}
+
 Result<void> run_init(Call& call) {
   TRY(require_root(call.paths, "init"));
   HostKeys setup(call);
@@ -245,7 +256,9 @@ Result<void> run_init(Call& call) {
   for (const std::string& path : {call.paths.state(), call.paths.sites()})
     if (os::is_in_memory(path))
       call.terminal.print_status(cat("warning: ", path, k_in_memory, "; ", k_keep_on_disk));
-  if (!setup.made().empty())
+  if (has_former_key(call, setup.made()))
+    call.terminal.print_status("chillboxd still has the former key: chillboxctl lock, then unlock");
+  else if (!setup.made().empty())
     call.terminal.print_status(
         "next: chillboxctl trust add DEPLOYER.pub, chillboxctl webhook add NAME --sites SITE, rc-service chillboxd start");
   return {};
