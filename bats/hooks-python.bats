@@ -174,6 +174,8 @@ inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
     [ "$output" = looked ]
     with_dash "$hook/build"
     CHILLBOX_LAYERS=$(layers) run -0 with_dash "$hook/preflight"
+    [ -z "$output" ]
+    CHILLBOX_LAYER='' CHILLBOX_LAYERS=$(layers) run -0 with_dash "$hook/preflight"
     [ "$output" = "layer $(layers)" ]
     printf '# another text\n' >>requirements.txt
     CHILLBOX_LAYERS=$(layers) run -0 with_dash "$hook/preflight"

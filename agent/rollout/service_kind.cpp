@@ -204,6 +204,7 @@ Findings preflight(HostContext& host, const ServiceKind& kind, const ServiceCont
   const auto layers = host.disk.list(cache_dir(host, *place.site, place.release_dir))
                           .value_or(std::vector<std::string>{});
   environment.emplace_back("CHILLBOX_LAYERS", join(layers, " "));
+  environment.emplace_back("CHILLBOX_LAYER", ""); // asks for the one that the build can use
   auto c = as_site(host, place, kind.directory + "/preflight", std::move(environment));
   c.limits = {}; // the sandbox has less
   if (host.as_root)
