@@ -201,7 +201,7 @@ page() { host_curl -H "Host: $1" "$URL$2" "${@:3}"; }
     run -3 deploy -H web1
     [[ "$output" == *"it looks like a folder of pages (index.html); run chillboxctl deploy on a terminal"* ]]
     run -0 at_terminal expect:'name of the site [pages]' type: expect:'host name' type:pages.example -- chillboxctl deploy -k "$LAPTOP/deployer.key" -H web1
-    [[ "$output" == *"wrote $PWD/pages.site.json"*"http://pages.example is 0.0.1 "* ]]
+    [[ "$output" == *"wrote $PWD/pages.site.json"*"http://pages.example is 0.0.1"* ]]
     # its service's folder is the project's own, without what is not the site
     [ "$(jq -r '.services[0].handler' pages.site.json)" = . ]
     [ "$(page pages.example /)" = one ]
@@ -233,7 +233,7 @@ page() { host_curl -H "Host: $1" "$URL$2" "${@:3}"; }
     jq -n '{name: "whole", server_name: "whole.example", services: [{name: "web", lang: "static"}]}' >whole.site.json
     git add . && commit . first
     run -0 deploy -H web1
-    [[ "$output" == *"http://whole.example is 0.0.1+g$(git rev-parse --short=7 HEAD) "* ]]
+    [[ "$output" == *"http://whole.example is 0.0.1+g$(git rev-parse --short=7 HEAD)"* ]]
     [ "$(page whole.example /part/part.txt)" = 'of the submodule' ]
     [ "$(page whole.example /part/.git -o /dev/null -w '%{http_code}')" = 404 ]
     # a clone without it would deploy an empty folder
