@@ -103,8 +103,8 @@ TEST_CASE("a vault answers with the file key of a header that is for this host, 
   CHECK(same(key->view(), must(host.identity.file_key(header)).view()));
 
   CHECK_SAYS(says(vault.file_key(header_of(Encrypted("for another host")))), "not_found: ");
-  CHECK_SAYS(says(vault.file_key("age-encryption.org/v1\nnonsense")), "corrupt: artifact: ");
-  CHECK_SAYS(says(vault.file_key("")), "corrupt: artifact: ");
+  CHECK_SAYS(says(vault.file_key("age-encryption.org/v1\nnonsense")), "corrupt: ");
+  CHECK_SAYS(says(vault.file_key("")), "corrupt: ");
   CHECK_SAYS(says(vault.file_key(std::string(200'000, 'x'))), "corrupt: ");
   std::string damaged = ours.substr(0, header.size);
   damaged[damaged.size() - 5] = damaged[damaged.size() - 5] == 'A' ? 'B' : 'A';
