@@ -384,6 +384,7 @@ TEST_CASE("hold and release-hold stand in status and in the audit trail, with wh
 TEST_CASE("a disk that is full is in status, and a hold holds all the same [fault-1144]") {
   ServingHost host;
   host.config.reserve_percent = 5;
+  host.restart_all();
   host.disk.free_space = os::Space{
       .free_bytes = 10, .total_bytes = 1'000'000, .free_inodes = 900, .total_inodes = 1000};
   const auto warnings = host.call("status").json()["host"]["warnings"];
