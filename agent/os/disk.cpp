@@ -245,6 +245,16 @@ public:
   Result<std::string> freeze_tree(const std::string& dir, Owner owner) override {
     return digest_tree(dir, &owner);
   }
+  Result<void> sync_with(const std::string& tree, const std::string& directory) override {
+    const Fd top = TRY(open_directory(tree));
+    struct stat there{}, here{};
+    if (::fstat(top.get(), &there) != 0)
+      return fail_io("look at", tree, errno);
+    if (::stat(directory.c_str(), &here) != 0)
+      return fail_io("look at", directory, errno);
+    TRY(sync_filesystem(top.get(), tree));
+    return there.st_dev == here.st_dev ? Result<void>{} : sync_directory(directory);
+  }
   Result<void> share_dir(const std::string& top, const std::string& below, Owner owner) override {
     return share_directory(top, below, owner);
   }

@@ -108,6 +108,9 @@ public:
   // group and others, refuses special files, and hard links to what is not frozen yet, strips
   // setuid; syncs. Returns a digest over names, modes and contents (the release's manifest).
   virtual Result<std::string> freeze_tree(const std::string& dir, Owner owner) = 0;
+  // For what was changed without a sync: the file system of `tree`, and `directory`, whose names
+  // were changed, if that is on another one.
+  virtual Result<void> sync_with(const std::string& tree, const std::string& directory) = 0;
   // Readable for everybody (o+rX), below and including `dir`, without following links: what NGINX
   // serves on its own.
   virtual Result<void> make_world_readable(const std::string& dir) = 0;

@@ -19,7 +19,6 @@
 #include "base/unsynced.hpp"
 #include "openrc/secret_variables.hpp"
 #include "os/job_user.hpp"
-#include "os/sync_with.hpp"
 
 #include <algorithm>
 #include <map>
@@ -278,9 +277,9 @@ Result<void> build_tree(JobContext& r) {
   }
   // The one sync of verify, install and build: names, bytes and modes, and the name of the
   // signature. It goes on while the release's services start.
-  r.synced = std::async(
-      std::launch::async, [tree = r.release_dir(), signatures = r.host.paths.artifacts()] {
-        return os::sync_with(tree, signatures);
+  r.synced = std::async(std::launch::async,
+      [&disk = r.host.disk, tree = r.release_dir(), signatures = r.host.paths.artifacts()] {
+        return disk.sync_with(tree, signatures);
       });
   {
     const Unsynced later; // until wait_for_sync(), a crash makes the job begin again

@@ -129,8 +129,8 @@ Result<void> check_foreground(const JobContext& r, const PlannedService& p) {
                 "' went into the background: it must stay in the foreground (daemon = True or --daemon of gunicorn, or a fork of its own)"));
 }
 
-// To whoever supervises it, one that goes into the background ends again and again, too. What said
-// an error has crashed, even if it left processes behind.
+// A program that goes into the background looks to its supervisor like one that ends at each start.
+// If it logged an error it crashed, even if it left processes behind.
 Result<void> crashed_on_start(JobContext& r, const PlannedService& p) {
   const std::string error = error_since_start(r, p);
   if (error.empty())

@@ -2,7 +2,6 @@
 #include "support.hpp"
 
 #include "os/disk.hpp"
-#include "os/sync_with.hpp"
 #include "os/tree_walk.hpp"
 
 #include <fcntl.h>
@@ -323,17 +322,19 @@ TEST_CASE("[fault-91] a tree is synced, and names with it only where they are on
   make_dir(dir / "tree");
   CHECK(in_child([&](Report& r) {
     break_call(SYS_fsync, EIO);
-    r.expect(os::sync_with(dir / "tree", dir / "names").has_value(), "synced with the tree");
+    r.expect(
+        os::real_disk().sync_with(dir / "tree", dir / "names").has_value(), "synced with the tree");
     break_call(SYS_syncfs, EIO);
-    r.expect_error(os::sync_with(dir / "tree", dir / "names"), Code::failure, "sync ");
+    r.expect_error(os::real_disk().sync_with(dir / "tree", dir / "names"), Code::failure, "sync ");
   }) == "");
   if (!as_root())
     return;
   CHECK(in_child([&](Report& r) { // as a release in memory
     private_tmpfs(dir / "tree", "size=128k");
-    r.expect(os::sync_with(dir / "tree", dir / "names").has_value(), "synced for itself");
+    r.expect(
+        os::real_disk().sync_with(dir / "tree", dir / "names").has_value(), "synced for itself");
     break_call(SYS_fsync, EIO);
-    r.expect_error(os::sync_with(dir / "tree", dir / "names"), Code::failure, "sync ");
+    r.expect_error(os::real_disk().sync_with(dir / "tree", dir / "names"), Code::failure, "sync ");
   }) == "");
 }
 

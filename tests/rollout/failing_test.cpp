@@ -3,7 +3,10 @@
 #include "rollout/host.hpp"
 #include "rollout/service_kind.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -80,6 +83,25 @@ TEST_CASE("[fault-104] a new release that answers 500 forever is unhealthy, its 
   CHECK(log.starts_with("line 6\n"));
   CHECK(log.ends_with("line 25\n"));
   CHECK(host.told(job.id, "log line 25"));
+}
+
+TEST_CASE("a new release is on the disk before it has a visitor, and one that cannot be is not switched to [fault-1203]") {
+  LiveHost host;
+  std::atomic<bool> synced{false};
+  bool early = false;
+  host.disk.syncing = [&]() -> Result<void> {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    synced = true;
+    return {};
+  };
+  host.disk.before_write = [&] { early = early || (host.live().version == "2.0.0" && !synced); };
+  CHECK(host.deploy("2.0.0").state == JobState::done);
+  CHECK(synced);
+  CHECK_FALSE(early);
+  host.disk.before_write = nullptr;
+  host.disk.syncing = []() -> Result<void> { return fail(Code::failure, "sync: broken"); };
+  const auto job = host.deploy("3.0.0");
+  CHECK(job.message == "check: sync: broken; 2.0.0 stays live");
 }
 
 TEST_CASE("[fault-104] a new release that exits at once is found out before its deadline") {

@@ -110,6 +110,12 @@ public:
     return real().tree_links(dir);
   }
 
+  std::function<Result<void>()> syncing; // of a new release, in a thread of its own
+  Result<void> sync_with(const std::string& tree, const std::string& directory) override {
+    if (syncing)
+      TRY(syncing());
+    return real().sync_with(tree, directory);
+  }
   Result<void> make_dir(const std::string& path, mode_t mode, os::Owner owner) override {
     TRY(change("make_dir", path));
     return real().make_dir(path, mode, owner);
