@@ -66,12 +66,15 @@ void print_faults(Call& call, const std::vector<std::string>& faults) {
     call.exit = exit_code(Code::invalid);
 }
 
-std::string name_of_key_file(const std::string& path) {
-  std::string name = std::filesystem::path(path).stem();
-  for (char& c : name)
+std::string key_name_of(std::string text) {
+  for (char& c : text)
     if (!parse_key_name(cat("a", c)))
       c = '-';
-  return name.substr(std::min(name.find_first_not_of("-._"), name.size()));
+  return text.substr(std::min(text.find_first_not_of("-._"), text.size()));
+}
+
+std::string name_of_key_file(const std::string& path) {
+  return key_name_of(std::filesystem::path(path).stem());
 }
 
 } // namespace chillbox::cli

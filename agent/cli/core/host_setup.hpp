@@ -29,7 +29,9 @@ Result<std::vector<std::string>> names_in(const std::string& dir, std::string_vi
 
 // Says which files cannot be used, for a list that shows the others. The exit code is 1.
 void print_faults(Call& call, const std::vector<std::string>& faults);
-// The name of a key after its file: "jo@mba.pub" is jo-mba. parse_key_name() has still to check it.
+// The name of a key by what it is called elsewhere: "jo@mba" is jo-mba. parse_key_name() has still
+// to check it. By its file: that of "jo@mba.pub".
+std::string key_name_of(std::string text);
 std::string name_of_key_file(const std::string& path);
 
 // The log2 of it in a file that a passphrase opens; the usual one where none can be read.

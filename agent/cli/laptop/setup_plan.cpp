@@ -2,6 +2,7 @@
 
 #include "base/names.hpp"
 #include "base/text.hpp"
+#include "cli/core/host_setup.hpp"
 #include "cli/laptop/git_facts.hpp"
 #include "cli/laptop/key_store.hpp"
 #include "config/site.hpp"
@@ -42,11 +43,8 @@ std::string_view trusted_as(const HostLook& look, const SetupKey& key) {
   return "";
 }
 
-std::string name_to_trust(const HostLook& look, std::string name) {
-  std::ranges::replace_if(
-      name,
-      [](char c) { return !std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_'; },
-      '-');
+std::string name_to_trust(const HostLook& look, const std::string& key) {
+  const std::string name = key_name_of(key);
   const auto taken = [&](const std::string& one) {
     return std::ranges::any_of(look.trusted, [&](const auto& row) { return row.second == one; });
   };

@@ -35,7 +35,7 @@ SetupPlan plan_setup(const HostLook& look, const HostRecord& record,
 // The name under which the machine trusts the key; "": it does not.
 std::string_view trusted_as(const HostLook& look, const SetupKey& key);
 // The name under which it will: that of the key, with a number if another key has it there.
-std::string name_to_trust(const HostLook& look, std::string name);
+std::string name_to_trust(const HostLook& look, const std::string& key);
 
 // What is known of the host before anything is asked of it: `name` and `server_name` are what the
 // person said, "": nothing. usage: one of them cannot be; conflict: that name is another machine's.

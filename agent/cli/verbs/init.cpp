@@ -228,7 +228,7 @@ Result<void> HostKeys::runlevel() {
   return {};
 }
 
-// Of a key that was made anew while chillboxd runs.
+// Whether this run made a new key while the daemon still works with the one before it.
 bool has_former_key(const Call& call, const std::vector<std::string>& made) {
   if (std::ranges::none_of(made, [](const auto& what) { return what.starts_with("identity "); }))
     return false;
