@@ -77,6 +77,10 @@ private:
     TRY(disk.make_dir(top_of(m_r), 0710, root_and(user)));
     for (const auto& dir : {m_built, m_work})
       TRY(disk.make_dir(dir, 0700, {user.uid, user.gid}));
+    // What a hook would start a program for.
+    TRY(disk.set_link(data_dir(), m_built + "/data"));
+    if (!m_p.layer.empty())
+      TRY(disk.set_link(cat(m_cache, "/", m_p.layer), m_built + "/layer"));
     const ServiceContext place{&m_r.release.site, &m_p.service, m_r.release.row.version,
         m_r.release_dir(), Slot::none, 0, user};
     const BuildDirectories work{
