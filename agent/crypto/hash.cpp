@@ -1,9 +1,11 @@
 #include "crypto/hash.hpp"
 
+#include "base/secret.hpp"
 #include "crypto/libcrypto.hpp"
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
+#include <sodium.h>
 
 namespace chillbox::crypto {
 
@@ -45,16 +47,22 @@ std::array<uint8_t, 32> Sha256::finish() {
 }
 
 struct Blake2b512::State {
-  Context context = begin(blake2b512());
+  crypto_generichash_blake2b_state state;
 };
 
-Blake2b512::Blake2b512() : m_state(std::make_unique<State>()) {}
+Blake2b512::Blake2b512() : m_state(std::make_unique<State>()) {
+  init_crypto(); // it chooses what is for this machine
+  must(crypto_generichash_blake2b_init(
+           &m_state->state, nullptr, 0, crypto_generichash_blake2b_BYTES_MAX) == 0);
+}
 Blake2b512::~Blake2b512() = default;
 void Blake2b512::update(ByteView bytes) {
-  add(m_state->context, bytes);
+  must(crypto_generichash_blake2b_update(&m_state->state, bytes.data(), bytes.size()) == 0);
 }
 std::array<uint8_t, 64> Blake2b512::finish() {
-  return end<64>(m_state->context);
+  std::array<uint8_t, 64> out{};
+  must(crypto_generichash_blake2b_final(&m_state->state, out.data(), out.size()) == 0);
+  return out;
 }
 
 std::array<uint8_t, 32> hmac_sha256(ByteView key, std::initializer_list<std::string_view> parts) {

@@ -33,12 +33,6 @@ const EVP_MD* sha256() {
   return digest;
 }
 
-const EVP_MD* blake2b512() {
-  static EVP_MD* const digest = EVP_MD_fetch(nullptr, "BLAKE2B-512", nullptr);
-  must(digest != nullptr);
-  return digest;
-}
-
 EVP_MAC* hmac() {
   static EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
   must(mac != nullptr);
@@ -54,7 +48,6 @@ EVP_KDF* hkdf() {
 void preload_libcrypto() {
   chacha20_poly1305();
   sha256();
-  blake2b512();
   hmac();
   hkdf_sha256(bytes_of("k"), {}, ""); // it looks up its digest itself
   // The smallest scrypt there is, so that its own look-ups (KDF, PBKDF2, HMAC, digest) are done

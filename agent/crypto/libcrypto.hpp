@@ -1,4 +1,4 @@
-// Inside agent/crypto: what comes from OpenSSL's libcrypto, the bulk ChaCha20-Poly1305, the digests
+// Inside agent/crypto: what comes from OpenSSL's libcrypto, the bulk ChaCha20-Poly1305, SHA-256
 // and HMAC, each looked up once (a look-up by name costs more than the HMAC of a small body).
 // scrypt has its own look-ups, see preload_libcrypto.hpp.
 #pragma once
@@ -10,7 +10,6 @@ namespace chillbox::crypto {
 
 const EVP_CIPHER* chacha20_poly1305();
 const EVP_MD* sha256();
-const EVP_MD* blake2b512();
 EVP_MAC* hmac();
 EVP_KDF* hkdf();
 
