@@ -196,8 +196,8 @@ public:
   // `nginx -t` with `text` in place of the site's file ("" : without it), contained: it writes to
   // nothing of the host. invalid with NGINX's own line, or when another server has one of the
   // text's names already; the candidate is kept as /var/lib/chillbox/nginx/SITE.failed for
-  // inspection.
-  Result<void> test(const SiteName& site, const std::string& text); // trial.cpp
+  // inspection. Returns what NGINX warns of in the text, for people.
+  Result<std::vector<std::string>> test(const SiteName& site, const std::string& text); // trial.cpp
   // After a reload: each name of the text is asked for, and its own server must answer. unhealthy:
   // who does instead.
   Result<void> ask_by_name(const SiteName& site, const std::string& text);

@@ -100,6 +100,24 @@ std::set<std::string> names_in(std::string_view text) {
   return names;
 }
 
+// Of a text that NGINX takes: what it warns of in `file`, and names of two servers, of which it
+// asks one alone.
+std::vector<std::string> warnings_of(
+    std::string_view text, std::string_view err, const std::string& file) {
+  constexpr std::string_view k_warning = "[warn] ";
+  std::set<std::string> found;
+  const auto own = names_in(text);
+  for (const auto& name : conflicting_names(err))
+    if (own.contains(lower(name)))
+      found.insert(cat("two of its servers have the name '", printable(name, 100),
+          "' on one port, and the first gets all its visitors"));
+  for (const auto line : split(err, '\n'))
+    if (const auto at = line.find(k_warning);
+        at != line.npos && line.find(cat("/", file, ":")) != line.npos)
+      found.insert(printable(line.substr(at + k_warning.size()), 300));
+  return {found.begin(), found.end()};
+}
+
 } // namespace
 
 // The whole include directory with the one file changed. Links are copied as they are: under the
@@ -155,12 +173,14 @@ Result<os::Exit> Nginx::try_candidate(const std::string& file, const std::string
   return exit;
 }
 
-Result<void> Nginx::test(const SiteName& site, const std::string& text) {
+Result<std::vector<std::string>> Nginx::test(const SiteName& site, const std::string& text) {
   const auto exit = TRY(try_candidate(file_of(site), text));
   const std::string failed = cat(m_paths.state(), "/nginx/", site.str(), ".failed");
   const auto taken = exit.ok() ? taken_name(site, text, exit.err) : std::string();
-  if (exit.ok() && taken.empty())
-    return m_disk.remove(failed);
+  if (exit.ok() && taken.empty()) {
+    TRY(m_disk.remove(failed));
+    return warnings_of(text, exit.err, file_of(site));
+  }
   TRY(m_disk.make_dir(m_paths.state() + "/nginx", 0755));
   TRY(m_disk.write(failed, text, 0600));
   return fail(Code::invalid,

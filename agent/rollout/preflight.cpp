@@ -242,8 +242,11 @@ void check_nginx(JobContext& r, Problems& problems) {
   check_listen(r, *text, problems);
   if (const auto now = r.host.nginx.installed(r.job.site); now && *now == *text)
     return;
-  if (const auto fine = r.host.nginx.test(r.job.site, *text); !fine)
-    problems.push_back(fine.error().message);
+  const auto warnings = r.host.nginx.test(r.job.site, *text);
+  if (!warnings)
+    problems.push_back(warnings.error().message);
+  for (const auto& warning : warnings.value_or(std::vector<std::string>{}))
+    r.warn(cat("nginx: ", warning));
 }
 
 } // namespace

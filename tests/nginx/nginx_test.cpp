@@ -194,9 +194,30 @@ TEST_CASE("a name that another server has is refused, with its file [attack-A2]"
   CHECK(
       host.nginx().test(name(), "server { server_name else.example; }")); // somebody else's trouble
   file = "/etc/nginx/conf.d/chillbox.blog.conf";
-  CHECK(host.nginx().test(name(),
-      "server { server_name example.org; } server { server_name example.org; }")); // its own
-                                                                                   // business
+  CHECK(host.nginx().test(
+      name(), "server { server_name example.org; } server { server_name example.org; }"));
+}
+
+TEST_CASE("[fault-1121] what NGINX warns of in a site's text is said: one name in two of its servers, and its own lines") {
+  Host host;
+  host.fake.answer = [&](const os::Command& c) {
+    return c.argv.back() == "-T"
+        ? os::Exit{0, 0,
+              "# configuration file /etc/nginx/conf.d/chillbox.blog.conf:\nserver { server_name example.org; }\n",
+              ""}
+        : os::Exit{0, 0, "",
+              "nginx: [warn] conflicting server name \"example.org\" on 0.0.0.0:80, ignored\n"
+              "nginx: [warn] conflicting server name \"example.org\" on [::]:80, ignored\n"
+              "nginx: [warn] conflicting server name \"not.mine\" on [::]:80, ignored\n"
+              "nginx: [warn] duplicate MIME type \"text/html\" in /etc/nginx/conf.d/chillbox.blog.conf:4\n"
+              "nginx: [warn] duplicate MIME type \"text/html\" in /etc/nginx/conf.d/other.conf:4\n"};
+  };
+  const auto said = host.nginx().test(
+      name(), "server { server_name example.org; } server { server_name Example.org; }");
+  CHECK(said.value() ==
+      std::vector<std::string>{
+          "duplicate MIME type \"text/html\" in /etc/nginx/conf.d/chillbox.blog.conf:4",
+          "two of its servers have the name 'example.org' on one port, and the first gets all its visitors"});
 }
 
 TEST_CASE("the names that a text is asked for: without wildcards, on ports without TLS") {
