@@ -91,22 +91,6 @@ Result<StageStats> await(const StageJob& job, int socket, os::Child& child) {
   return stats;
 }
 
-Result<StageStats> run_stager(const StageJob& job, int tree_fd) {
-  auto [ours, theirs] = TRY(os::packet_pair());
-  os::RoleCommand command = os::role_command(os::k_stager_role);
-  command.fds = {{theirs.get(), 3}, {job.artifact_fd, 4}, {tree_fd, 5}};
-  command.ends_with_thread = true;
-  auto child = TRY(os::Child::start(command));
-  theirs.reset(); // so that its death is seen
-  const auto order = make_secret_packet(control::PacketVerb::file_key, 0,
-      {job.file_key->text(), std::to_string(job.limits.bytes), std::to_string(job.limits.entries),
-          std::to_string(job.limits.ratio)});
-  if (auto sent = os::send_packet(ours.get(), order.view()); !sent)
-    return sent.error().code == Code::unreachable ? died(child)
-                                                  : std::unexpected(std::move(sent.error()));
-  return await(job, ours.get(), child);
-}
-
 // Takes each top folder. A file next to them is left alone: the caller refuses it, and the tree's
 // own mode (0700) hides it.
 Result<std::string> take(const std::string& tree, os::Owner owner) {
@@ -132,29 +116,74 @@ Error with_size(Error error, int tree_fd) {
 
 } // namespace
 
-Result<StageStats> stage(const StageJob& job) {
-  Attempt attempt(job.tree);
-  const os::Owner me{geteuid(), getegid()};
+struct Stager::State {
+  explicit State(StageJob j) : job(std::move(j)), attempt(job.tree) {}
+  StageJob job;
+  Attempt attempt;
   std::optional<os::JobUser> user;
-  if (job.own_user)
+  os::Owner owner{geteuid(), getegid()};
+  Fd tree, socket;
+  os::Child child; // ended before the tree is removed
+
+  Result<void> start();
+  Result<StageStats> order(const SecretBytes& file_key);
+};
+
+Result<void> Stager::State::start() {
+  if (job.own_user) {
     user.emplace(TRY(os::JobUser::take()));
-  const os::Owner owner = user ? os::Owner{user->user().uid, user->user().gid} : me;
-  const Fd tree_fd = TRY(fresh_tree(job, owner));
-  auto said = run_stager(job, tree_fd.get());
+    owner = {user->user().uid, user->user().gid};
+  }
+  tree = TRY(fresh_tree(job, owner));
+  auto [ours, theirs] = TRY(os::packet_pair());
+  os::RoleCommand command = os::role_command(os::k_stager_role);
+  command.fds = {{theirs.get(), 3}, {job.artifact_fd, 4}, {tree.get(), 5}};
+  command.ends_with_thread = true;
+  child = TRY(os::Child::start(command));
+  socket = std::move(ours); // and theirs goes, so that its death is seen
+  return {};
+}
+
+Result<StageStats> Stager::State::order(const SecretBytes& file_key) {
+  const auto order = make_secret_packet(control::PacketVerb::file_key, 0,
+      {file_key.text(), std::to_string(job.limits.bytes), std::to_string(job.limits.entries),
+          std::to_string(job.limits.ratio)});
+  if (auto sent = os::send_packet(socket.get(), order.view()); !sent)
+    return sent.error().code == Code::unreachable ? died(child)
+                                                  : std::unexpected(std::move(sent.error()));
+  return await(job, socket.get(), child);
+}
+
+Stager::Stager(std::unique_ptr<State> state) : m_state(std::move(state)) {}
+Stager::~Stager() = default;
+
+Result<std::unique_ptr<Stager>> Stager::start(StageJob job) {
+  auto state = std::make_unique<State>(std::move(job));
+  TRY(state->start());
+  return std::unique_ptr<Stager>(new Stager(std::move(state)));
+}
+
+Result<StageStats> Stager::run(const SecretBytes& file_key) {
+  State& s = *m_state;
+  auto said = s.order(file_key);
   if (!said)
-    return std::unexpected(with_size(std::move(said.error()), tree_fd.get()));
+    return std::unexpected(with_size(std::move(said.error()), s.tree.get()));
   // It has ended and cannot have forked, so nothing writes there any more. Its report is not
   // enough: it read what a stranger wrote.
-  const auto seen = TRY(verify_tree(job.tree, owner.uid, job.limits));
+  const auto seen = TRY(verify_tree(s.job.tree, s.owner.uid, s.job.limits));
   if (seen.files != said->files || seen.directories != said->directories ||
       seen.links != said->links || seen.bytes != said->bytes)
     return fail(Code::corrupt,
         cat("the stager reported ", said->files, " files, ", said->directories, " folders, ",
             said->links, " links, but there are ", seen.files, ", ", seen.directories, ", ",
             seen.links));
-  said->stamp = TRY(take(job.tree, me));
-  attempt.keep();
+  said->stamp = TRY(take(s.job.tree, {geteuid(), getegid()}));
+  s.attempt.keep();
   return said;
+}
+
+Result<StageStats> stage(StageJob job, const SecretBytes& file_key) {
+  return TRY(Stager::start(std::move(job)))->run(file_key);
 }
 
 } // namespace chillbox::artifact

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -46,20 +47,35 @@ Result<StageStats> unpack(
 // entries, ratio (decimal). It answers stage_done or stage_error and ends.
 int stager_main();
 
-// The monitor's side: runs a stager over `artifact_fd` into `tree` (made fresh, removed when this
-// fails) and verifies the result. Afterwards the tree is the caller's (root's), mode 0700. Errors
-// are those of unpack(), and no_space with the size of the file system, timed_out, interrupted
-// (cancelled), failure when the stager died.
+// The monitor's side.
 struct StageJob {
-  int artifact_fd;
-  const SecretBytes* file_key;
+  int artifact_fd; // stays open until the stager has run
   std::string tree;
   StageLimits limits;
   bool own_user; // the stager gets a user of its own; false only in tests that are not root
   os::Millis timeout{600'000};
   std::function<bool()> cancelled = {}; // looked at every 200 ms
 };
-Result<StageStats> stage(const StageJob& job);
+
+// A stager over `artifact_fd` into `tree`, which is made fresh. It reads nothing before it has its
+// order, so that it can start while the artifact is still verified.
+class Stager {
+public:
+  static Result<std::unique_ptr<Stager>> start(StageJob job);
+  ~Stager(); // ends the process, and removes the tree unless run() has succeeded
+  // Once: gives it the key and verifies what it made. Afterwards the tree is the caller's (root's),
+  // mode 0700. Errors are those of unpack(), and no_space with the size of the file system,
+  // timed_out, interrupted (cancelled), failure when the stager died.
+  Result<StageStats> run(const SecretBytes& file_key);
+
+private:
+  struct State;
+  explicit Stager(std::unique_ptr<State> state);
+  std::unique_ptr<State> m_state;
+};
+
+// Both at once.
+Result<StageStats> stage(StageJob job, const SecretBytes& file_key);
 
 // Walks the tree by descriptor after the stager has ended, and refuses everything that the policy
 // does not allow (hard links, devices, setuid, foreign owners, links out of the tree), however it

@@ -141,14 +141,13 @@ Result<artifact::StageStats> unpack(
     const Prover& host, const Fetched& archive, const SecretBytes& key, const std::string& tree) {
   const os::Owner root = os::root_owner(host.paths);
   TRY(host.disk.make_dir(tree.substr(0, tree.rfind('/')), 0700, root));
-  const artifact::StageJob job{.artifact_fd = archive.file.get(),
-      .file_key = &key,
+  artifact::StageJob job{.artifact_fd = archive.file.get(),
       .tree = tree,
       .limits = {.bytes = most(host.config), .entries = 2 * k_max_entries, .ratio = UINT32_MAX},
       .own_user = host.as_root,
       .timeout = k_longest_proof,
       .cancelled = os::when_set(host.stop)};
-  auto stats = TRY_IN(archive.name.str(), artifact::stage(job));
+  auto stats = TRY_IN(archive.name.str(), artifact::stage(std::move(job), key));
   const auto top = host.disk.list(tree);
   if (!top || top->size() != 1 || top->front() != archive.name.site.str()) {
     (void)host.disk.remove_tree(tree);

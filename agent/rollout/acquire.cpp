@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace chillbox::rollout {
 
@@ -160,6 +161,15 @@ Result<std::string> start_stopped(JobContext& r) {
   return std::unexpected(up.error());
 }
 
+artifact::StageJob stage_job(JobContext& r) {
+  const auto& limits = r.host.config;
+  return {.artifact_fd = r.artifact.get(),
+      .tree = r.stage_dir(),
+      .limits = {limits.unpacked_max, limits.entries_max, limits.ratio_max},
+      .own_user = r.host.as_root,
+      .cancelled = [&r] { return r.control.cancelled(); }};
+}
+
 Result<Next> run_obtain(JobContext& r) {
   const Digest digest = TRY(Digest::parse(r.job.sha256));
   TRY(check_withdrawn(r.host, r.job.site, r.job.sha256, 0));
@@ -194,6 +204,8 @@ Result<Next> run_obtain(JobContext& r) {
   if (!is_here())
     return Next::wait_upload;
   r.artifact = TRY(open_artifact(r.host.paths.artifact(digest)));
+  if (r.job.kind == store::JobKind::deploy)
+    r.stager = artifact::Stager::start(stage_job(r)).value_or(nullptr); // else unpack() says why
   return Next::proceed;
 }
 
@@ -272,14 +284,9 @@ Result<Next> run_unseal_all(JobContext& r) {
 } // namespace
 
 Result<void> unpack(JobContext& r) {
-  const auto& limits = r.host.config;
-  artifact::StageJob job{.artifact_fd = r.artifact.get(),
-      .file_key = &r.file_key,
-      .tree = r.stage_dir(),
-      .limits = {limits.unpacked_max, limits.entries_max, limits.ratio_max},
-      .own_user = r.host.as_root,
-      .cancelled = [&r] { return r.control.cancelled(); }};
-  const auto stats = TRY(artifact::stage(job));
+  if (!r.stager)
+    r.stager = TRY(artifact::Stager::start(stage_job(r)));
+  const auto stats = TRY(std::exchange(r.stager, nullptr)->run(r.file_key));
   r.staged_stamp = stats.stamp;
   r.staged_size = {stats.bytes, stats.files + stats.directories + stats.links};
   r.info(cat(stats.files, " files, ", human_size(stats.bytes)));

@@ -2,6 +2,7 @@
 // steps hand on to each other.
 #pragma once
 
+#include "artifact/stager.hpp"
 #include "artifact/verify.hpp"
 #include "base/error.hpp"
 #include "base/fd.hpp"
@@ -14,6 +15,7 @@
 #include <cstdint>
 #include <future>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -41,6 +43,7 @@ struct JobContext {
   std::string asked_when_live;       // a job that begins again: what was live when it began first
   LoadedRelease release{store::Release{{}, job.site}}; // the one it makes or goes to
   Fd artifact;
+  std::unique_ptr<artifact::Stager> stager; // that waits for the file key
   SecretBytes file_key;
   std::string staged_stamp; // of what was unpacked and walked: what is installed must be that
   os::TreeSize staged_size;

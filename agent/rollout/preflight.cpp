@@ -23,6 +23,9 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
+#include <map>
+#include <optional>
 
 namespace chillbox::rollout {
 namespace {
@@ -72,26 +75,16 @@ bool on_this_host(HostContext& host, const std::string& program) {
       [&](const char* dir) { return host.disk.exists(dir + program); });
 }
 
-// Programs that the handler needs, then what the handler itself finds in the unpacked artifact:
-// wheels, programs for another libc.
-void check_handler(JobContext& r, PlannedService& p, const os::User& reader, Problems& problems) {
-  const std::string who = cat("service '", p.service.name.str(), "': ");
+// Programs that the handler needs.
+bool has_needs(JobContext& r, const PlannedService& p, Problems& problems) {
   bool complete = true;
   for (const auto& program : p.kind.needs)
     if (!on_this_host(r.host, program)) {
-      problems.push_back(cat(who, "lang '", p.service.lang, "' needs ", printable(program, 60),
-          ", which this host does not have"));
+      problems.push_back(cat("service '", p.service.name.str(), "': lang '", p.service.lang,
+          "' needs ", printable(program, 60), ", which this host does not have"));
       complete = false;
     }
-  if (!complete || !r.host.disk.exists(cat(staged(r), "/", p.service.name.str())))
-    return;
-  const ServiceContext place{&r.release.site, &p.service,
-      r.release.site.version ? r.release.site.version->str() : "", staged(r), Slot::none, 0,
-      reader};
-  auto found = preflight(r.host, p.kind, place);
-  for (const auto& problem : found.problems)
-    problems.push_back(who + problem);
-  p.layer = std::move(found.layer);
+  return complete;
 }
 
 // Links of the artifact stay in it; those of what NGINX serves must stay in that.
@@ -137,7 +130,9 @@ void check_references(JobContext& r, Problems& problems) {
         problems.push_back(cat("crontab: ", text.error().message));
 }
 
-void check_services(JobContext& r, const os::User& reader, Problems& problems) {
+// What the handlers' hooks are to look at: of services with all that their handler needs.
+std::vector<PlannedService> check_services(JobContext& r, Problems& problems) {
+  std::vector<PlannedService> ready;
   for (const auto& service : r.release.site.services) {
     auto kind = find_kind(r.host, r.release.site, service);
     check_folder(r, service, !kind || kind->hashed, problems);
@@ -145,23 +140,42 @@ void check_services(JobContext& r, const os::User& reader, Problems& problems) {
       problems.push_back(cat("service '", service.name.str(), "': ", kind.error().message));
       continue;
     }
-    r.release.services.push_back({service, std::move(*kind)});
-    if (service.of.empty())
-      check_handler(r, r.release.services.back(), reader, problems);
+    const auto& p = r.release.services.emplace_back(PlannedService{service, std::move(*kind)});
+    if (service.of.empty() && has_needs(r, p, problems) &&
+        r.host.disk.exists(cat(staged(r), "/", service.name.str())))
+      ready.push_back(p);
   }
-  check_references(r, problems);
+  return ready;
 }
 
-// The hooks run as a user that reads what was unpacked, which is root's, and can do nothing else
-// with it.
-Result<void> check_services(JobContext& r, Problems& problems) {
-  if (!r.host.as_root) {
-    check_services(r, os::User{"", ::geteuid(), ::getegid(), "/"}, problems);
-    return {};
-  }
-  const auto reader = TRY(os::JobUser::take());
-  check_services(r, reader.user(), problems);
-  return {};
+using HookFindings = std::map<std::string, Findings>; // by service
+
+// What the handlers themselves find in the unpacked artifact: wheels, programs for another libc.
+// They run as a user that reads what was unpacked, which is root's, and can do nothing else with
+// it.
+Result<HookFindings> ask_handlers(HostContext& host, const config::Site& site,
+    const std::string& tree, const std::vector<PlannedService>& services) {
+  std::optional<os::JobUser> taken;
+  if (host.as_root)
+    taken.emplace(TRY(os::JobUser::take()));
+  const os::User reader = taken ? taken->user() : os::User{"", ::geteuid(), ::getegid(), "/"};
+  HookFindings all;
+  for (const auto& p : services)
+    all[p.service.name.str()] = preflight(host, p.kind,
+        {&site, &p.service, site.version ? site.version->str() : "", tree, Slot::none, 0, reader});
+  return all;
+}
+
+void take_findings(JobContext& r, Result<HookFindings> found, Problems& problems) {
+  if (!found)
+    problems.push_back(found.error().message);
+  else
+    for (auto& p : r.release.services)
+      if (const auto its = found->find(p.service.name.str()); its != found->end()) {
+        for (const auto& problem : its->second.problems)
+          problems.push_back(cat("service '", p.service.name.str(), "': ", problem));
+        p.layer = std::move(its->second.layer);
+      }
 }
 
 // As the release would be started, in the slot that is idle now.
@@ -252,20 +266,25 @@ void check_nginx(JobContext& r, Problems& problems) {
 } // namespace
 
 std::vector<std::string> preflight_problems(JobContext& r) {
-  Problems problems;
+  Problems problems, others;
   r.release.services.clear();
-  if (const auto checked = check_services(r, problems); !checked)
-    problems.push_back(checked.error().message);
-  check_published(r, problems);
-  check_hosts(r, problems);
-  check_assets(r, problems);
-  check_secrets(r, problems);
-  std::ranges::move(certificate_problems(r.host, r.release.site), std::back_inserter(problems));
-  check_ports(r, problems);
-  check_nginx(r, problems);
+  // The hooks look while this looks at the rest.
+  auto found = std::async(std::launch::async | std::launch::deferred,
+      [&host = r.host, &site = r.release.site, tree = staged(r),
+          ready = check_services(r, problems)] { return ask_handlers(host, site, tree, ready); });
+  check_references(r, others);
+  check_published(r, others);
+  check_hosts(r, others);
+  check_assets(r, others);
+  check_secrets(r, others);
+  std::ranges::move(certificate_problems(r.host, r.release.site), std::back_inserter(others));
+  check_ports(r, others);
+  check_nginx(r, others);
   if (r.release.site.has_redis && !redis_program(r.host))
-    problems.emplace_back(k_no_redis);
-  std::ranges::move(room_for(r), std::back_inserter(problems));
+    others.emplace_back(k_no_redis);
+  std::ranges::move(room_for(r), std::back_inserter(others));
+  take_findings(r, found.get(), problems);
+  std::ranges::move(others, std::back_inserter(problems));
   return problems;
 }
 

@@ -116,12 +116,12 @@ Result<void> load_secrets(const os::Paths& paths, const SiteName& site, int arti
   const std::string next = next_to(paths, site);
   TRY_IN("secrets",
       artifact::stage({.artifact_fd = artifact_fd,
-          .file_key = &file_key,
-          .tree = next,
-          .limits = {.bytes = size_limit,
-              .entries = k_max_entries,
-              .ratio = artifact::StageLimits{}.ratio},
-          .own_user = own_user}));
+                          .tree = next,
+                          .limits = {.bytes = size_limit,
+                              .entries = k_max_entries,
+                              .ratio = artifact::StageLimits{}.ratio},
+                          .own_user = own_user},
+          file_key));
   auto placed = settle(next, site_group);
   if (placed)
     placed = swap_in(next, paths.secrets_of(site));

@@ -95,11 +95,9 @@ struct Staging {
   Result<StageStats> result = StageStats{};
 
   Staging& run(const Encrypted& encrypted, const StageLimits& limits = {}) {
-    result = stage({.artifact_fd = encrypted.fd.get(),
-        .file_key = &encrypted.key,
-        .tree = tree,
-        .limits = limits,
-        .own_user = own_user});
+    result = stage(
+        {.artifact_fd = encrypted.fd.get(), .tree = tree, .limits = limits, .own_user = own_user},
+        encrypted.key);
     return *this;
   }
   std::string says() const {
@@ -174,20 +172,34 @@ TEST_CASE("staging can be cancelled, and ends at its deadline, without leaving a
   Encrypted hangs(good());
   hangs.store("hang");
   Staging s;
-  StageJob job{.artifact_fd = hangs.fd.get(),
-      .file_key = &hangs.key,
-      .tree = s.tree,
-      .limits = {},
-      .own_user = s.own_user};
+  StageJob job{.artifact_fd = hangs.fd.get(), .tree = s.tree, .limits = {}, .own_user = s.own_user};
   job.timeout = os::Millis{300};
-  s.result = stage(job);
+  s.result = stage(job, hangs.key);
   CHECK_SAYS(s.says(), "timed_out: the stager was not done after");
   CHECK(s.gone());
   job.timeout = os::Millis{60'000};
   job.cancelled = [] { return true; };
-  s.result = stage(job);
+  s.result = stage(job, hangs.key);
   CHECK_SAYS(s.says(), "interrupted: staging was cancelled");
   CHECK(s.gone());
+}
+
+TEST_CASE("a stager that has no order yet makes nothing, and goes with its tree") {
+  NEEDS_CONFINEMENT();
+  const Encrypted encrypted(good());
+  Staging s;
+  auto waits = Stager::start(
+      {.artifact_fd = encrypted.fd.get(), .tree = s.tree, .limits = {}, .own_user = s.own_user});
+  REQUIRE(waits);
+  CHECK(os::real_disk().list(s.tree).value().empty());
+  waits->reset();
+  CHECK(s.gone());
+  waits = Stager::start(
+      {.artifact_fd = encrypted.fd.get(), .tree = s.tree, .limits = {}, .own_user = s.own_user});
+  REQUIRE(waits);
+  CHECK((*waits)->run(encrypted.key)->files == 2);
+  waits->reset();
+  CHECK_FALSE(s.gone());
 }
 
 TEST_CASE("a stager that dies, lies or leaves what is forbidden is not believed, and its tree is removed") {
