@@ -19,6 +19,7 @@ setup_file() {
         mkdir -p current/docs/sub current/docs/tags/.net current/docs/.git current/docs/.well-known &&
         for f in app-3f2a9c1d.css main.55e7cbb9ba48.js menu-20260101.png prices.20241126.json contact-15551234567.svg menu-20260101a.png \
             cafe-deadbeef.jpg facade01-cafe2024.jpg photo-550e8400-e29b-41d4-a716-4466554a0b1c.png user-0f8fad5bd9cb469fa16570867728950e.png x-b2b.css \
+            sensor-a4cf12b5d3e9.json author-507f1f77bcf86cd799439011.json author.507f1f77bcf86cd799439011.js invoice-2024a1b2c3.svg \
             a.mjs a.wasm a.webmanifest a.avif a.webp a.woff2 a.jxl a.map a.json a.xml a.md a.txt a.css a.js a.svg a.html a.unknown \
             tags/.net/index.html sub/index.html .env .htaccess .git/config .well-known/security.txt; do echo "$f" >"current/docs/$f"; done'
     serve /run/chillbox/slots/web.a.sock a
@@ -94,7 +95,8 @@ headers() { get "$@" -o /dev/null -D - | tr -d '\r'; }
     answer=$(headers blog.test /docs/app.3f2a9c1d.css -H "If-None-Match: $etag")
     [[ "$answer" == *" 304 "* && "$answer" == *immutable* ]]
     for name in menu-20260101.png prices.20241126.json contact-15551234567.svg menu-20260101a.png cafe-deadbeef.jpg facade01-cafe2024.jpg \
-        photo-550e8400-e29b-41d4-a716-4466554a0b1c.png user-0f8fad5bd9cb469fa16570867728950e.png x-b2b.css; do
+        photo-550e8400-e29b-41d4-a716-4466554a0b1c.png user-0f8fad5bd9cb469fa16570867728950e.png x-b2b.css sensor-a4cf12b5d3e9.json author-507f1f77bcf86cd799439011.json \
+        author.507f1f77bcf86cd799439011.js invoice-2024a1b2c3.svg; do
         answer=$(headers blog.test "/docs/$name")
         [[ "$answer" == *" 200 "* && "$answer" != *immutable* ]] || { echo "$name"; false; }
     done
@@ -154,8 +156,11 @@ END
 @test "[fault-244] what a stranger says about himself is replaced; what a trusted proxy says is kept [attack-N4]" {
     forged=(-H 'X-Forwarded-For: 203.0.113.9' -H 'X-Forwarded-Proto: https' -H 'X-Real-IP: 203.0.113.9' -H 'Forwarded: for=203.0.113.9;proto=https'
         -H 'X-Forwarded-Host: evil.test' -H 'X-Forwarded-Port: 443' -H 'X-Forwarded-Ssl: on' -H 'X-Forwarded-Scheme: https' -H 'X-Forwarded-Protocol: ssl'
-        -H 'X-Forwarded-Prefix: /evil' -H 'X-Client-IP: 203.0.113.9' -H 'True-Client-IP: 203.0.113.9' -H 'Front-End-Https: on' -H 'X-Url-Scheme: https')
-    said() { get blog.test / "${forged[@]}" "$@" | jq -c '[.headers[] | select(.[0] | test("forwarded|real-ip|client-ip|https|scheme"; "i")) | join("=")] | sort'; }
+        -H 'X-Forwarded-Prefix: /evil' -H 'X-Client-IP: 203.0.113.9' -H 'True-Client-IP: 203.0.113.9' -H 'Front-End-Https: on' -H 'X-Url-Scheme: https'
+        -H 'X-Scheme: https' -H 'X-Script-Name: /evil' -H 'X-Original-URL: /evil' -H 'X-Rewrite-URL: /evil' -H 'Remote-User: root' -H 'X-Forwarded-User: root'
+        -H 'CF-Connecting-IP: 203.0.113.9' -H 'Fastly-Client-IP: 203.0.113.9' -H 'Fly-Client-IP: 203.0.113.9' -H 'X-Arr-Ssl: x' -H 'Https: on'
+        -H 'CloudFront-Forwarded-Proto: https' -H 'X-Sendfile-Type: X-Accel-Redirect' -H 'X-Accel-Mapping: /=/')
+    said() { get blog.test / "${forged[@]}" "$@" | jq -c '[.headers[] | select(.[0] | test("forwarded|real-ip|client-ip|connecting|https|scheme|script|url|user$|ssl|proto|sendfile|mapping"; "i")) | join("=")] | sort'; }
     stranger='["X-Forwarded-For=127.0.0.1","X-Forwarded-Host=blog.test","X-Forwarded-Port=80","X-Forwarded-Proto=http","X-Real-IP=127.0.0.1"]'
     [ "$(said)" = "$stranger" ]
     in_box test-nginx '[.trusting]'

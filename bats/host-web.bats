@@ -51,7 +51,8 @@ heads() { visit "$@" -o /dev/null -D - | tr -d '\r'; }
 
 @test "[fault-249] pages at /, an application behind them: routes that a page makes are answered, missing files are not" {
     attack_site spa '.services[0].name = "api" | .services = [{name: "web", lang: "static", at: "/", fallback: "index.html"}] + .services'
-    mkdir -p "$LAPTOP/sites/spa/api" "$LAPTOP/sites/spa/web/sub"
+    mkdir -p "$LAPTOP/sites/spa/api" "$LAPTOP/sites/spa/web/sub" "$LAPTOP/sites/spa/web/parts"
+    echo part >"$LAPTOP/sites/spa/web/parts/a.txt"
     mv "$LAPTOP/sites/spa/web/web" "$LAPTOP/sites/spa/api/api"
     echo front >"$LAPTOP/sites/spa/web/index.html"
     echo sub >"$LAPTOP/sites/spa/web/sub/index.html"
@@ -61,6 +62,7 @@ heads() { visit "$@" -o /dev/null -D - | tr -d '\r'; }
         [ "$(visit spa "$path" -w '%{http_code}')" = $'front\n200' ] || { echo "$path"; false; }
     done
     [ "$(visit spa /sub/)" = sub ]
+    [ "$(visit spa /parts/ -w '%{http_code}')" = $'front\n200' ] # [fault-1150] without a page of its own
     for path in /missing.js /static/none-3f2a9c1d.css /img/x.PNG /.env /.git/config; do
         [ "$(status spa "$path")" = 404 ] || { echo "$path"; false; }
     done
@@ -76,7 +78,8 @@ heads() { visit "$@" -o /dev/null -D - | tr -d '\r'; }
     [ "$(visit spa /pages/v1/)" = front ]
     [ "$(visit spa /pages/v1/sub/)" = sub ]
     [[ "$(heads spa /pages/v1/sub)" == *"Location: /pages/v1/sub/"* ]]
-    [ "$(visit spa /pages/v1/none -w '%{http_code}')" = $'lost\n404' ]
+    for path in none parts/; do [ "$(visit spa "/pages/v1/$path" -w '%{http_code}')" = $'lost\n404' ]; done
+    [[ "$(heads spa '/pages/v1?q=1')" == *" 301"*"Location: /pages/v1/?q=1"* ]] # [fault-1151]
     [[ "$(heads spa /pages/v1/none.3f2a9c1d.css)" != *immutable* ]]
     [[ "$(visit spa /pages/v2/)" == "hello from spa "* ]]
     for path in /pages/v1../api/api /pages/v1/..%2f..%2fapi/api /pages/v1/../../api/api; do
@@ -88,7 +91,11 @@ heads() { visit "$@" -o /dev/null -D - | tr -d '\r'; }
     run -0 attack_deploy spa
     [[ "$(visit spa /)" == "hello from spa "* ]]
     [ "$(visit spa /web/)" = front ]
-    [ "$(visit spa /web/none -w '%{http_code}')" = $'gone\n404' ]
+    for path in none parts/; do [ "$(visit spa "/web/$path" -w '%{http_code}')" = $'gone\n404' ]; done
+    [[ "$(heads spa /web)" == *" 301"*"Location: /web/"* ]]
+    attack_file spa nginx/server.conf <<<'location = /web { return 204; }' # its own answer stays
+    run -0 attack_deploy spa
+    [ "$(status spa /web)" = 204 ]
 }
 
 @test "[fault-247] folders of the release and of the data are served, with their own headers" {

@@ -23,11 +23,12 @@ map $upstream_http_x_frame_options $chillbox_frame { "" SAMEORIGIN; default ""; 
 map $upstream_http_referrer_policy $chillbox_referrer { "" strict-origin-when-cross-origin; default ""; }
 map "$chillbox_scheme|$upstream_http_strict_transport_security" $chillbox_hsts { "https|" $chillbox_hsts_age; default ""; }
 # A hash in a file's name (app.3f2a9c1d.css) says that its content never changes: letters and digits of it in turns, at least three times, since
-# dates, numbers and words are none; nor is a UUID. Only of files that are there, never of what a service answers.
+# dates, numbers and words are none; nor is a UUID or an id of 24 digits. Behind a "-" only of programs, styles and fonts: pictures and data are
+# named after numbers of things as well. Only of files that are there, never of what a service answers.
 map $status $chillbox_immutable { default ""; 200 "public, max-age=31536000, immutable"; 206 "public, max-age=31536000, immutable"; 304 "public, max-age=31536000, immutable"; }
 map "$upstream_addr|$status|$uri" $chillbox_cache {
   default "";
-  "~^\|(?:200|206|304)\|.*[.-](?<!-[0-9a-f]{4}-)(?![0-9a-f]{32}\.)(?=[0-9a-f]{0,60}(?:[0-9][a-f]{1,60}[0-9]{1,60}[a-f]|[a-f][0-9]{1,60}[a-f]{1,60}[0-9]))[0-9a-f]{8,64}\.(?:css|js|mjs|map|json|wasm|woff2?|ttf|otf|svg|png|jpe?g|gif|webp|avif|jxl|ico|mp4|webm)$" "public, max-age=31536000, immutable";
+  "~^\|(?:200|206|304)\|.*(?:\.|-(?=[0-9a-f]+\.(?:css|js|mjs|map|wasm|woff2?|ttf|otf)$))(?<!-[0-9a-f]{4}-)(?!(?:[0-9a-f]{24}|[0-9a-f]{32})\.)(?=[0-9a-f]{0,60}(?:[0-9][a-f]{1,60}[0-9]{1,60}[a-f]|[a-f][0-9]{1,60}[a-f]{1,60}[0-9]))[0-9a-f]{8,64}\.(?:css|js|mjs|map|json|wasm|woff2?|ttf|otf|svg|png|jpe?g|gif|webp|avif|jxl|ico|mp4|webm)$" "public, max-age=31536000, immutable";
 }
 # A file that a visitor uploaded is shown in a sandbox (a PDF, which has scripts of its own only, would not be shown there at all), or is saved.
 map $uri $chillbox_upload_policy { default "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; sandbox"; "~*\.pdf$" ""; }

@@ -29,7 +29,7 @@ constexpr std::string_view k_proxy = R"(    proxy_http_version 1.1;
 // Of the files of a site none whose name begins with '.' is published, nor what version control
 // and the like keep in folders of such a name. A page's own folder (/tags/.net/) is.
 constexpr std::string_view k_hidden =
-    "    location ~ \"/\\.(?:git|svn|hg|bzr|ssh|aws|gnupg|docker|kube|idea|vscode)/\" { return 404; }\n"
+    "    location ~ \"/\\.(?:git|github|gitlab|gitea|forgejo|circleci|svn|hg|bzr|ssh|aws|gnupg|docker|kube|terraform|ansible|idea|vscode)/\" { return 404; }\n"
     "    location ~ \"/\\.[^/]*$\" {\n      if (!-d $request_filename) { return 404; }\n    }\n";
 
 // What a visitor uploaded runs nowhere: a page or a drawing is in a sandbox without scripts, and a
@@ -90,16 +90,28 @@ private:
         "ms;\n    client_max_body_size ", u.web.body_max, ";\n  }\n");
   }
 
-  // A folder that ends with '/' replaces `at`; another contains it.
+  // As NGINX itself answers where it passes requests on.
+  std::string without_slash(const std::string& at) const {
+    const std::string place = cat("= ", at.substr(0, at.size() - 1));
+    if (at == "/" || m_in.snippet.find(cat("location ", place)) != std::string::npos)
+      return {};
+    return cat("  location ", place, " { return 301 ", at, "$is_args$args; }\n");
+  }
+
+  // A folder that ends with '/' replaces `at`; another contains it. A folder without an index page
+  // is not there for visitors.
   std::string files(
       const std::string& at, const std::string& folder, const config::Web& web) const {
     const bool is_alias = folder.ends_with('/');
-    std::string out =
-        cat("  location ", at, " {\n", m_check, away(), is_alias ? "    alias " : "    root ",
-            folder, ";\n    index index.html;\n    charset utf-8;\n", error_pages("    "),
-            "    error_page 404 ", at, web.not_found, ";\n    try_files $uri $uri/ ",
-            web.fallback.empty() ? "=404" : cat(at, web.fallback), ";\n", k_hidden);
-    if (!web.fallback.empty()) // where no `if` is inherited
+    const bool falls_back = !web.fallback.empty();
+    std::string out = cat(without_slash(at), "  location ", at, " {\n", m_check, away(),
+        is_alias ? "    alias " : "    root ", folder,
+        ";\n    index index.html;\n    charset utf-8;\n", error_pages("    "),
+        "    error_page 404 ", at, web.not_found,
+        ";\n    error_page 403 =", falls_back ? "200 " : "404 ", at,
+        falls_back ? web.fallback : web.not_found, ";\n    try_files $uri $uri/ ",
+        falls_back ? cat(at, web.fallback) : "=404", ";\n", k_hidden);
+    if (falls_back) // where no `if` is inherited
       out += cat("    location ~* \"", asset_pattern(), "\" {\n", m_check, away(), "    }\n");
     return out + "  }\n";
   }

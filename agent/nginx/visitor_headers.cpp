@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::string_view k_may_refuse = "X-Chillbox-First";
 
-// Headers that servers and frameworks believe; with an empty value NGINX sends none.
+// Headers that servers and frameworks believe, of proxies and delivery networks that are not in
+// front of this host, too: an address or https, the place below which an application is, another
+// path, a user, files to send. With an empty value NGINX sends none.
 constexpr std::pair<std::string_view, std::string_view> k_headers[] = {
     {"X-Real-IP", "$remote_addr"}, {"X-Forwarded-For", "$remote_addr"},
     {"X-Forwarded-Proto", "$chillbox_scheme"}, {"X-Forwarded-Host", "$chillbox_name"},
@@ -20,7 +22,17 @@ constexpr std::pair<std::string_view, std::string_view> k_headers[] = {
     {"X-Forwarded-Protocol", ""}, {"X-Forwarded-Ssl", ""}, {"X-Forwarded-Scheme", ""},
     {"X-Forwarded-Prefix", ""}, {"X-Forwarded-Server", ""}, {"X-Url-Scheme", ""},
     {"Front-End-Https", ""}, {"X-Client-IP", ""}, {"X-Cluster-Client-IP", ""},
-    {"True-Client-IP", ""}, {k_may_refuse, ""}};
+    {"True-Client-IP", ""}, {"X-Forwarded-Https", ""}, {"X-Forwarded-Path", ""},
+    {"X-Forwarded-Uri", ""}, {"X-Forwarded-User", ""}, {"X-Forwarded-Email", ""},
+    {"X-Forwarded-Groups", ""}, {"X-Forwarded-Preferred-Username", ""},
+    {"X-Original-Forwarded-For", ""}, {"X-Original-Host", ""}, {"X-Original-URL", ""},
+    {"X-Rewrite-URL", ""}, {"X-Host", ""}, {"X-Scheme", ""}, {"X-Script-Name", ""}, {"Https", ""},
+    {"X-Arr-Ssl", ""}, {"CF-Visitor", ""}, {"CF-Connecting-IP", ""},
+    {"CloudFront-Forwarded-Proto", ""}, {"Fastly-Client-IP", ""}, {"Fastly-SSL", ""},
+    {"Fly-Client-IP", ""}, {"X-Envoy-External-Address", ""}, {"X-Appengine-User-IP", ""},
+    {"X-Azure-ClientIP", ""}, {"X-Remote-IP", ""}, {"X-Remote-Addr", ""}, {"Client-IP", ""},
+    {"Proxy-Client-IP", ""}, {"WL-Proxy-Client-IP", ""}, {"Remote-User", ""}, {"X-Remote-User", ""},
+    {"X-Sendfile-Type", ""}, {"X-Accel-Mapping", ""}, {k_may_refuse, ""}};
 
 // Variables with what the visitor wrote, and what stands for it.
 constexpr std::pair<std::string_view, std::string_view> k_variables[] = {
