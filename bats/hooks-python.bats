@@ -306,26 +306,66 @@ END
     [ "$(inside 'import thing; print(thing.where)')" = wheel ]
 }
 
-@test "[fault-1067] command: the site file goes before gunicorn.conf.py, and that before the defaults" {
+# settings NAME...: what gunicorn, started as the service is, says of them
+settings() {
+    mapfile -t argv < <(with_dash "$python/command")
+    (cd "$CHILLBOX_SERVICE_DIR" && env -i PATH=/usr/bin:/bin ${CMD_ARGS:+GUNICORN_CMD_ARGS="$CMD_ARGS"} ${REQUEST:+CHILLBOX_REQUEST_TIMEOUT="$REQUEST"} \
+        "${argv[@]}" "${MORE[@]}" --print-config) | sed -n "$(printf 's/^%s *= /&/p;' "$@")" | sed 's/ *= /=/' | sort | tr '\n' ' '
+}
+
+@test "[fault-1067] command: the site file goes before gunicorn.conf.py, and that before the defaults, however it sets something [fault-1152]" {
     flask_site
     with_dash "$python/build"
+    mkdir -p my_blog_web && printf 'def create_app():\n    return lambda env, start: []\n' >my_blog_web/app.py
     export CHILLBOX_SLOT=b CHILLBOX_SOCKET=/run/x/web.b.sock
     plain=$(with_dash "$python/command")
     [ "$(with_ash "$python/command")" = "$plain" ]
-    [ "$(head -n 2 <<<"$plain")" = "$CHILLBOX_BUILD_DIR/venv/bin/python3
-$CHILLBOX_BUILD_DIR/venv/bin/gunicorn" ]
+    [ "$(head -n 1 <<<"$plain")" = "$CHILLBOX_BUILD_DIR/venv/bin/python3" ]
+    [[ "$(sed -n 2p <<<"$plain")" == /*/hooks/lib/python/gunicorn_start.py ]]
     [ "$(tail -n 1 <<<"$plain")" = 'my_blog_web.app:create_app()' ]
-    [[ "$plain" != *--bind* && "$plain" == *$'--graceful-timeout\n120\n'* ]]
-    [[ "$plain" != *--workers* && "$plain" != *--access-logfile* ]]
-    printf 'graceful_timeout = 5\nworkers = 7\n' >gunicorn.conf.py
+    [[ "$plain" != *--bind* && "$plain" != *--workers* && "$plain" != *--access-logfile* ]]
+    MORE=() CMD_ARGS='' REQUEST=''
+    [ "$(settings timeout graceful_timeout forwarded_allow_ips limit_request_line)" = \
+        "forwarded_allow_ips=['*'] graceful_timeout=120 limit_request_line=8190 timeout=120 " ] || { settings timeout graceful_timeout forwarded_allow_ips limit_request_line; false; }
+    [ "$(REQUEST=45 settings graceful_timeout)" = "graceful_timeout=45 " ]
+    printf 'timeout, workers = 300, 3\ngraceful_timeout: int = 5\n' >gunicorn.conf.py
+    [ "$(settings timeout graceful_timeout workers)" = "graceful_timeout=5 timeout=300 workers=3 " ]
+    [ "$(CHILLBOX_REQUEST_TIMEOUT=45 settings timeout graceful_timeout)" = "graceful_timeout=5 timeout=45 " ]
+    printf 'timeout = 301\ngraceful_timeout = 7\n' >base_conf.py
+    printf 'import sys; sys.path.insert(0, ".")\nfrom base_conf import *\n' >gunicorn.conf.py
+    [ "$(settings timeout graceful_timeout limit_request_line)" = "graceful_timeout=7 limit_request_line=8190 timeout=301 " ]
+    MORE=(--config base_conf.py) && rm gunicorn.conf.py
+    [ "$(settings timeout graceful_timeout)" = "graceful_timeout=7 timeout=301 " ]
+    MORE=() && [ "$(CMD_ARGS='--timeout 9' settings timeout graceful_timeout)" = "graceful_timeout=120 timeout=9 " ]
     set_up=$(CHILLBOX_APP='a:b("x y")' CHILLBOX_WORKERS=3 CHILLBOX_WORKER_CLASS=gthread CHILLBOX_MAX_REQUESTS=9 CHILLBOX_MAX_REQUESTS_JITTER=2 \
         CHILLBOX_LOG_LEVEL=debug with_dash "$python/command")
-    [[ "$set_up" != *--graceful-timeout* ]]
-    # [fault-1067] also with its type
-    printf 'graceful_timeout: int = 5\nlimit_request_line : "int|None"=5\n' >gunicorn.conf.py
-    [[ "$(with_dash "$python/command")" != *--graceful-timeout* && "$(with_ash "$python/command")" != *--limit-request-line* ]]
     [[ "$set_up" == *$'--workers\n3\n--worker-class\ngthread\n--max-requests\n9\n--max-requests-jitter\n2\n--log-level\ndebug\n'* ]]
     [ "$(tail -n 1 <<<"$set_up")" = 'a:b("x y")' ]
+    # nothing of the folder of hooks is found by the application
+    printf 'import sys\ndef create_app():\n    sys.exit(any("hooks" in folder for folder in sys.path))\n' >my_blog_web/app.py
+    mapfile -t argv <<<"$plain"
+    (cd "$CHILLBOX_SERVICE_DIR" && "${argv[@]}" --check-config)
+}
+
+@test "[fault-1153] a wheel of the host that is replaced under the same name makes another layer" {
+    flask_site
+    rm requirements.txt dep/*
+    wheel() { python3 -c 'import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as z:
+    z.writestr("foo.py", sys.argv[2]); z.writestr("foo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n")
+    z.writestr("foo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"); z.writestr("foo-1.0.dist-info/RECORD", "")
+' "$CHILLBOX_WHEELHOUSE/foo-1.0-py3-none-any.whl" "$1"; }
+    export CHILLBOX_WHEELHOUSE=$BATS_TEST_TMPDIR/wheelhouse
+    mkdir -p "$CHILLBOX_WHEELHOUSE" && cp "$WHEELS"/gunicorn-* "$WHEELS"/packaging-* "$CHILLBOX_WHEELHOUSE"
+    printf 'foo\n' >requirements.txt
+    wheel 'which = "first"'
+    with_dash "$python/build"
+    [ "$(inside 'import foo; print(foo.which)')" = first ]
+    wheel 'which = "other"'
+    for shell in with_dash with_ash; do
+        "$shell" "$python/build"
+        [ "$(inside 'import foo; print(foo.which)')" = other ]
+    done
 }
 
 @test "preflight names settings of gunicorn that cannot work, each with its line [fault-268]" {

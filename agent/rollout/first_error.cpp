@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <span>
 
 namespace chillbox::rollout {
 namespace {
@@ -36,15 +37,31 @@ bool mentions_error(std::string_view line) {
       [&](std::string_view word) { return text.find(word) != std::string::npos; });
 }
 
+// Lines that are set in are of a traceback's frames, or of a list.
+bool is_set_in(std::string_view line) {
+  return line.starts_with(' ') || line.starts_with('\t');
+}
+
+// What a line that ends with a colon announces: the error that was caught, else the next line.
+std::string_view announced(std::span<const std::string_view> after) {
+  const auto caught = std::ranges::find_if(
+      after, [](std::string_view line) { return !is_set_in(line) && begins_as_error(line); });
+  const auto next =
+      std::ranges::find_if(after, [](std::string_view line) { return !trim(line).empty(); });
+  return caught != after.end() ? trim(*caught) : next != after.end() ? trim(*next) : "";
+}
+
 } // namespace
 
-// Lines that are set in are of a traceback's frames, or of a list.
 std::string first_error(std::string_view output) {
   const auto lines = split(output, '\n');
   for (const auto kind : {begins_as_error, mentions_error})
-    for (const auto line : lines)
-      if (!line.starts_with(' ') && !line.starts_with('\t') && kind(line))
-        return printable(trim(line), k_longest);
+    for (size_t at = 0; at < lines.size(); ++at)
+      if (const auto line = trim(lines[at]); !is_set_in(lines[at]) && kind(line))
+        return printable(line.ends_with(':')
+                ? cat(line, " ", announced(std::span(lines).subspan(at + 1)))
+                : std::string(line),
+            k_longest);
   return {};
 }
 

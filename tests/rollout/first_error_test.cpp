@@ -22,6 +22,14 @@ TEST_CASE("[fault-286] the reason is the first line that says an error, not the 
       "ModuleNotFoundError: No module named 'x'");
 }
 
+TEST_CASE("[fault-1154] a reason that ends with a colon is said with what it announces") {
+  CHECK(first_error("Error: class uri 'gevent' invalid or not found: \n\n[Traceback (most recent call last):\n"
+                    "  File \"util.py\", line 1\nRuntimeError: gevent worker requires gevent 24.10.1 or higher\n]\n") ==
+      "Error: class uri 'gevent' invalid or not found: RuntimeError: gevent worker requires gevent 24.10.1 or higher");
+  CHECK(first_error("error: these are missing:\n\n    one\n") == "error: these are missing: one");
+  CHECK(first_error("error: nothing follows:\n") == "error: nothing follows: ");
+}
+
 TEST_CASE("without such a line it says that this is only the last one; without any, nothing") {
   CHECK(reason_in("INFO [alembic] Will assume non-transactional DDL.\n") ==
       "its last line: INFO [alembic] Will assume non-transactional DDL.");

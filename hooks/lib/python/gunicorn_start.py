@@ -1,0 +1,29 @@
+"""Starts gunicorn with defaults for a service behind NGINX. They are those of its settings themselves, so that all goes before them that goes before
+gunicorn's own: gunicorn.conf.py however it sets something, another file of --config, GUNICORN_CMD_ARGS, options."""
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [folder for folder in sys.path if folder != HERE]
+
+import gunicorn.config
+from gunicorn.app.wsgiapp import run
+
+DEFAULTS = {
+    "timeout": 120,
+    "graceful_timeout": int(os.environ.get("CHILLBOX_REQUEST_TIMEOUT") or 120),
+    "limit_request_line": 8190,
+    "limit_request_field_size": 32760,
+    "control_socket_disable": True,  # since version 25: it is in the home directory, which both slots would share
+}
+if "FORWARDED_ALLOW_IPS" not in os.environ:
+    # Only NGINX and the site itself reach the socket, which has no address to believe, and NGINX replaces what visitors say of themselves.
+    DEFAULTS["forwarded_allow_ips"] = "*"
+if os.access("/dev/shm", os.W_OK):
+    DEFAULTS["worker_tmp_dir"] = "/dev/shm"  # the workers' heartbeats are files, and on a disk each of them could block
+
+for setting in gunicorn.config.KNOWN_SETTINGS:
+    if setting.name in DEFAULTS:
+        setting.default = DEFAULTS[setting.name]
+
+run()
