@@ -66,6 +66,15 @@ print(sqlite3.connect(sys.argv[1]).execute("PRAGMA integrity_check").fetchone()[
     [ "$(snapshot before)" = "$(json releases hello .live)" ]
 }
 
+@test "[fault-119] a plain rollback behind a release_command says that the data stay, and which snapshot is from before" {
+    migrate "$(next_version)"
+    new=$(live)
+    run -0 ctl rollback hello
+    [[ "$output" == *"warning: the data stay as the release_command of "*" left them; snapshot "*" is from before: "*"--with-data"* ]]
+    run -0 ctl rollback hello "$new"
+    [[ "$output" != *"the data stay"* ]]
+}
+
 @test "a rollback with the data: says what will be gone, brings them back, and the way forward is the same command" {
     before=$(sql 'SELECT count(*) FROM versions')
     migrate "$(next_version)"

@@ -290,6 +290,37 @@ std::vector<std::string> preflight_problems(JobContext& r) {
 
 namespace {
 
+// A service that got another name begins without its data.
+void warn_of_left_data(JobContext& r) {
+  const auto old = r.old ? load(r.host, *r.old) : Result<LoadedRelease>(fail(Code::not_found, ""));
+  if (!old)
+    return;
+  for (const auto& before : old->site.services) {
+    const std::string& name = before.folder();
+    const std::string dir = cat(r.host.paths.data(r.job.site), "/", name);
+    const auto files = r.host.disk.list(dir);
+    if (files && !files->empty() &&
+        std::ranges::none_of(
+            r.release.site.services, [&](const auto& service) { return service.folder() == name; }))
+      r.warn(cat("service '", name, "' is gone: its data stay in ", dir,
+          ", and no service of this release works with them"));
+  }
+}
+
+// NGINX answers "/" with a file, if with anything.
+void warn_of_no_index(JobContext& r) {
+  const auto& all = r.release.services;
+  for (const auto& p : all) {
+    const auto& web = p.service.web;
+    const bool front = web.at == "/" || (web.at.empty() && all.size() == 1);
+    const auto folders = published_folders(p);
+    const std::string dir = cat(staged(r), "/", p.service.name.str());
+    if (front && p.files_only() && !p.kind.builds && folders == std::vector<std::string>{"."} &&
+        web.fallback.empty() && !r.host.disk.exists(dir + "/index.html"))
+      r.warn(cat("service '", p.service.name.str(), "' has no index.html: / is a missing page"));
+  }
+}
+
 Result<Next> run_preflight(JobContext& r) {
   auto problems = preflight_problems(r);
   if (const auto why = snapshot_hindrance(r)) {
@@ -298,6 +329,8 @@ Result<Next> run_preflight(JobContext& r) {
     else
       r.info(*why);
   }
+  warn_of_left_data(r);
+  warn_of_no_index(r);
   for (const auto& warning : limit_warnings(r.release.site))
     r.info(cat("warning: ", warning));
   if (!problems.empty())

@@ -1,6 +1,7 @@
 // Releases that are installed already: the one to go back to, and the one that is live.
 #include "rollout/job_context.hpp"
 #include "rollout/shared_data.hpp"
+#include "rollout/snapshots.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/tmpfs_release.hpp"
 #include "rollout/trust.hpp"
@@ -88,6 +89,24 @@ void note_forward(JobContext& r, const store::Release& target) {
         " VERSION` goes further back"));
 }
 
+// It goes back to programs that knew the data as they were before.
+void warn_of_data(JobContext& r, const store::Release& target) {
+  if (r.job.options.with_data || target.serial >= r.old->serial)
+    return;
+  const auto left = load(r.host, *r.old);
+  if (!left || std::ranges::all_of(left->site.services, [](const auto& service) {
+        return service.release_command.empty();
+      }))
+    return;
+  const auto before = snapshot_for(r.host, r.job.site, target.id).value_or(std::nullopt);
+  const std::string text =
+      cat("the data stay as the release_command of ", r.old->version, " left them",
+          before ? cat("; snapshot ", before->number, " is from before: `chillboxctl rollback ",
+                       r.job.site.str(), " ", target.id, " --with-data`")
+                 : std::string(", and no snapshot is from before"));
+  r.job.kind == store::JobKind::rollback ? r.warn(text) : r.info(text);
+}
+
 Result<Next> run_select(JobContext& r) {
   if (!r.old)
     return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
@@ -121,6 +140,7 @@ Result<Next> run_select(JobContext& r) {
     note_passed_by(r, releases, *target);
     note_forward(r, *target);
   }
+  warn_of_data(r, *target);
   r.release.row = *target;
   r.job.release = r.release.row.id;
   r.job.version = r.release.row.version;

@@ -23,8 +23,10 @@ TEST_CASE("[fault-286] the reason is the first line that says an error, not the 
 }
 
 TEST_CASE("[fault-1154] a reason that ends with a colon is said with what it announces") {
-  CHECK(first_error("Error: class uri 'gevent' invalid or not found: \n\n[Traceback (most recent call last):\n"
-                    "  File \"util.py\", line 1\nRuntimeError: gevent worker requires gevent 24.10.1 or higher\n]\n") ==
+  CHECK(
+      first_error(
+          "Error: class uri 'gevent' invalid or not found: \n\n[Traceback (most recent call last):\n"
+          "  File \"util.py\", line 1\nRuntimeError: gevent worker requires gevent 24.10.1 or higher\n]\n") ==
       "Error: class uri 'gevent' invalid or not found: RuntimeError: gevent worker requires gevent 24.10.1 or higher");
   CHECK(first_error("error: these are missing:\n\n    one\n") == "error: these are missing: one");
   CHECK(first_error("error: nothing follows:\n") == "error: nothing follows: ");

@@ -312,6 +312,33 @@ TEST_CASE("[fault-1201] a deploy says which name of the site file no server of i
       "warning: no server in nginx/templates answers to 'www.blog.example': its visitors get this host's default page"));
 }
 
+TEST_CASE("[fault-1155] a deploy says whose data nobody works with any more: a service has another name, or is gone") {
+  LiveHost host;
+  host.write(cat(host.paths.data(site("blog")), "/app/app.db"), "x");
+  const auto job = host.deploy(Order{.version = "2.0.0",
+      .services = R"([{"name":"web","lang":"python","health":{"deadline":"2s"}}])",
+      .files = {{"web/app.py", ""}}});
+  INFO(job.message);
+  CHECK(job.message.contains(cat("warning: service 'app' is gone: its data stay in ",
+      host.paths.data(site("blog")), "/app, and no service of this release works with them")));
+  CHECK_FALSE(host.deploy("2.1.0").message.contains("is gone")); // app again, and web had no data
+}
+
+TEST_CASE("[fault-1156] a deploy says that a static site has no page at /") {
+  LiveHost host;
+  const auto with = [&](const char* version, const char* more, const char* file) {
+    return host
+        .deploy(Order{.version = version,
+            .services = cat(R"([{"name":"pages","lang":"static")", more, "}]"),
+            .files = {{file, ""}}})
+        .message.contains("warning: service 'pages' has no index.html: / is a missing page");
+  };
+  CHECK(with("2.0.0", "", "pages/a.html"));
+  CHECK_FALSE(with("2.1.0", "", "pages/index.html"));
+  CHECK_FALSE(with("2.2.0", R"(,"fallback":"a.html")", "pages/a.html"));
+  CHECK_FALSE(with("2.3.0", R"(,"at":"/files/")", "pages/a.html"));
+}
+
 TEST_CASE("[fault-73] a port below 1024, or none, is refused before anything starts") {
   LiveHost host;
   for (const char* port : {"80", "1023", "65536", "http"}) {
