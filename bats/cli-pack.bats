@@ -175,6 +175,17 @@ use_pip() {
     [[ "$stderr" != *"warning:"* ]]
 }
 
+@test "[fault-1157] a link to a file that is not packed is said, one to a file that is packed is not" {
+    mkdir -p blog/backend/lib blog/shared && echo 'a = 1' | tee blog/shared/common.py >blog/backend/lib/own.py
+    ln -s ../shared/common.py blog/backend/common.py
+    ln -s lib/own.py blog/backend/own.py
+    ln -s lib blog/backend/again
+    ln -s again/own.py blog/backend/through.py
+    run -0 --separate-stderr pack
+    [[ "$stderr" == *"warning: api/common.py -> ../shared/common.py: leads nowhere on the host, because the file is not packed"* ]]
+    [[ "$stderr" != *own.py* ]]
+}
+
 @test "[fault-1084] a folder that is a link, or lies behind one, is refused by name: its files are not in the site [attack-W61]" {
     refused() { # TEXT
         run -1 pack

@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <set>
 
 namespace chillbox::cli {
 namespace {
@@ -65,6 +67,32 @@ bool is_ignored_template(std::string_view path) {
   return path.starts_with("nginx/templates/") && !path.ends_with(".nginx.conf.template");
 }
 
+// Links to what is not packed. What is behind another link is not followed.
+std::vector<std::string> broken_links(const std::vector<artifact::PackEntry>& entries) {
+  std::set<std::string> names, links;
+  for (const auto& entry : entries) {
+    (entry.link_target.empty() ? names : links).insert(entry.name);
+    for (auto at = entry.name.rfind('/'); at != std::string::npos && at > 0;
+        at = entry.name.rfind('/', at - 1))
+      names.insert(entry.name.substr(0, at));
+  }
+  std::vector<std::string> broken;
+  for (const auto& entry : entries) {
+    if (entry.link_target.empty() || entry.link_target.starts_with('/'))
+      continue;
+    const auto way = std::filesystem::path(entry.name).parent_path() / entry.link_target;
+    std::string target = way.lexically_normal().string();
+    while (target.ends_with('/'))
+      target.pop_back();
+    const bool followed = std::ranges::none_of(links,
+        [&](const std::string& link) { return target == link || target.starts_with(link + "/"); });
+    if (followed && !names.contains(target))
+      broken.push_back(printable(
+          cat(entry.name.substr(entry.name.find('/') + 1), " -> ", entry.link_target), 300));
+  }
+  return broken;
+}
+
 } // namespace
 
 Result<std::vector<std::string>> check_contents(
@@ -102,6 +130,9 @@ Result<std::vector<std::string>> check_contents(
   if (!hidden.empty())
     warnings.push_back(cat(some_of(hidden),
         ": visitors get 404 for files whose names begin with '.'; .chillboxignore leaves files out"));
+  if (const auto broken = broken_links(entries); !broken.empty())
+    warnings.push_back(cat(some_of(broken),
+        ": leads nowhere on the host, because the file is not packed: bring it in the service's folder"));
   if (!ignored.empty())
     warnings.push_back(
         cat(some_of(ignored), ": not read: a template is named NAME.nginx.conf.template"));
