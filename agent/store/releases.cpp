@@ -343,7 +343,8 @@ Result<void> Store::withdraw(const Withdrawn& w) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
-  TRY(db.run("INSERT INTO withdrawn VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+  TRY(db.run(
+      "INSERT INTO withdrawn VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET actor = excluded.actor, why = excluded.why, time_ms = excluded.time_ms WHERE excluded.why <> ''",
       w.site.str(), w.sha256, w.version, w.serial, w.actor, w.why, w.time_ms));
   if (auto row = TRY(find_site(db, w.site));
       row && !row->previous_good.empty() && TRY(is_withdrawn(db, w.site, row->previous_good))) {

@@ -93,13 +93,32 @@ TEST_CASE("what is withdrawn is no previous good release any more, now and later
   must(store.withdraw(withdrawn(three))); // it is live
   good(store, "four", "4444", 40);
   CHECK(must(store.site(site()))->previous_good == "one");
-  must(store.withdraw(withdrawn(two))); // once more
+  auto again = withdrawn(two);
+  again.why = "";
+  must(store.withdraw(again)); // once more, which says nothing new
   must(store.delete_site(site()));
   const auto all = must(store.withdrawn(site()));
   REQUIRE(all.size() == 2);
   CHECK(all[0].version == "two");
   CHECK(all[0].why == "why");
   CHECK(must(store.withdrawn(site("shop"))).empty());
+}
+
+TEST_CASE("what is withdrawn again has the new reason and who gave it; none changes nothing [fault-1124]") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  auto one = withdrawn(good(store, "one", "1111", 10));
+  must(store.withdraw(one));
+  one.actor = "person:kim";
+  one.why = "it leaks";
+  must(store.withdraw(one));
+  one.why = "";
+  one.actor = "person:max";
+  must(store.withdraw(one));
+  const auto all = must(store.withdrawn(site()));
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].why == "it leaks");
+  CHECK(all[0].actor == "person:kim");
 }
 
 TEST_CASE("a secret set that was in use is known with its serial and signer while a release may come back with it") {
