@@ -152,6 +152,17 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     [ "$(held "$WEB2")" = 'moved to web1' ]
 }
 
+@test "a hold that somebody else set on the second host is not taken over by the way back [fault-1123]" {
+    ctl hold hello -m 'moved to web2'
+    on 2 ctl release-hold hello
+    on 2 ctl hold hello -m 'ask Kim'
+    run -7 move --back -y
+    [[ "$output" == *"hello is held on web2: ask Kim. Nothing was changed"* ]]
+    on 2 ctl release-hold hello
+    on 2 ctl hold hello -m 'moved to web1'
+    ctl release-hold hello
+}
+
 @test "a way back that broke off when the data were back does not bring older ones once more [fault-610]" {
     ctl hold hello -m 'moved to web2'
     in_box sh -c 'echo third >/var/lib/hello/web/notes'

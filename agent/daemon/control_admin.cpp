@@ -2,6 +2,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "daemon/control_verbs.hpp"
+#include "rollout/acquire.hpp"
 #include "rollout/bring_up.hpp"
 #include "rollout/manifest.hpp"
 #include "rollout/prune.hpp"
@@ -40,6 +41,8 @@ Result<control::Done> hold(const Call& call) {
   if (why.empty())
     return fail(Code::invalid, "a hold needs a reason: refusals name it");
   (void)TRY(known_site(call, site));
+  if (const auto before = TRY(host.store.hold(site)); before && before->actor != call.actor)
+    TRY(rollout::check_hold(host, site)); // another's: only release-hold ends it
   TRY(host.store.put_hold({{call.actor, why, host.clock.wall_ms()}, site}));
   keep_in_manifest(host, site);
   log::info(cat("site '", site.str(), "': is held by ", call.actor, ": ", why));

@@ -178,6 +178,8 @@ Result<control::JobList> jobs(const Call& call) {
   control::JobList list;
   if (!site.empty() || !call.person || call.person->sites.empty()) {
     list.jobs = TRY(of(site));
+    if (list.jobs.empty() && !site.empty() && TRY(store.jobs(site, 1, control::Period{})).empty())
+      (void)TRY(known_site(call, TRY(site_of(call)))); // jobs outlive their site
     return list;
   }
   for (const auto& one : call.person->sites)

@@ -130,6 +130,8 @@ TEST_CASE("jobs and one job with its events") {
   REQUIRE(json["jobs"].size() == 1);
   const std::string id = json["jobs"][0]["id"];
   CHECK(host.call("jobs", {{"limit", 0}}).json()["jobs"].empty());
+  CHECK(host.call("jobs", {{"site", "blog"}, {"since_ms", 9'000'000'000'000}}).code() == "ok");
+  CHECK(host.call("jobs", {{"site", "nosite"}}).code() == "not_found"); // [fault-1132]
   const auto one = host.call("job", {{"job", id}});
   CHECK(one.json()["job"]["version"] == "2.0.0");
   REQUIRE_FALSE(one.events.empty());
@@ -379,6 +381,22 @@ TEST_CASE("hold and release-hold stand in status and in the audit trail, with wh
   CHECK(host.call("release_hold", {{"site", "blog"}}).json()["was_held"] == false);
   CHECK(host.call("release_hold", {{"site", "shop"}}).code() == "not_found");
   CHECK_FALSE(host.call("status").json()["sites"][0].contains("hold"));
+}
+
+TEST_CASE("a hold is its owner's to change: another's is refused, with who, since when and why [fault-1123]") {
+  ServingHost host;
+  REQUIRE(host.call("hold", {{"site", "blog"}, {"why", "the database moves"}}).code() == "ok");
+  CHECK(host.call("hold", {{"site", "blog"}, {"why", "it moved"}}).code() == "ok");
+  CHECK(must(host.store().hold(site()))->why == "it moved");
+  must(host.store().put_hold({{"person:kim", "ask me", 1'700'000'000'000}, site()}));
+  const auto refused = host.call("hold", {{"site", "blog"}, {"why", "mine"}});
+  CHECK(refused.code() == "busy");
+  CHECK(refused.message() ==
+      "'blog' is held by person:kim since 2023-11-14T22:13:20Z: ask me; "
+      "`chillboxctl release-hold blog` ends the hold");
+  CHECK(must(host.store().hold(site()))->why == "ask me");
+  REQUIRE(host.call("release_hold", {{"site", "blog"}}).code() == "ok");
+  CHECK(host.call("hold", {{"site", "blog"}, {"why", "mine"}}).code() == "ok");
 }
 
 TEST_CASE("a disk that is full is in status, and a hold holds all the same [fault-1144]") {

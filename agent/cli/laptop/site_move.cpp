@@ -65,6 +65,11 @@ private:
   Side m_from, m_to;
 };
 
+bool is_of_move(const std::string& why) {
+  return why.starts_with("moved to ") || why.starts_with("moving to ") ||
+      why.starts_with("starting on ");
+}
+
 Result<Side> look(Target target, const std::string& site) {
   auto ctl = TRY(RemoteCtl::open(Places::find(), std::move(target)));
   Side side{std::move(ctl), {}, {}};
@@ -160,8 +165,7 @@ Result<void> SiteMove::check_good(Side& side) const {
 }
 
 Result<void> SiteMove::bring_release() {
-  if (m_to.why().starts_with("moved to ") || m_to.why().starts_with("moving to ") ||
-      m_to.why().starts_with("starting on "))
+  if (is_of_move(m_to.why()))
     TRY(on(m_to, {"release-hold"}));
   return cli::bring_release(m_call, m_site, m_to.name(), environment_name(m_call.args.text("env")),
       m_call.args.has("yes"));
@@ -300,6 +304,10 @@ Result<void> SiteMove::back() {
   if (!whole && m_from.why() != moving(m_to))
     return fail(Code::not_found,
         cat("no move of ", m_site, " from ", m_from.name(), " to ", m_to.name(), " was begun"));
+  if (whole && !m_to.why().empty() && !is_of_move(m_to.why()))
+    return fail(Code::busy,
+        cat(m_site, " is held on ", m_to.name(), ": ", printable(m_to.why(), 300),
+            ". Nothing was changed"));
   TRY(must_agree(m_call,
       whole && !copied
           ? cat("Back to ", m_from.name(), ", with the data that ", m_to.name(), " has now?")
