@@ -97,9 +97,15 @@ status_of() { # SEALED
     mkdir -p config/chillbox/keys
     (umask 077 && cd config/chillbox/keys && chillboxctl keygen -q -o jo --no-password)
     run -0 chillboxctl whoami
-    [[ "$output" == "jo  key "*"locked: its passphrase is asked for"*"one: admin"* ]]
+    [[ "$output" == "jo  key "*"without a passphrase: it signs without asking"*"one: admin"* ]]
     run -0 chillboxctl whoami --json
-    [ "$(jq -r '[.schema, .name, .unlocked, .hosts[0].role] | join(" ")' <<<"$output")" = 'chillbox.whoami.v1 jo false admin' ]
+    [ "$(jq -r '[.schema, .name, .unlocked, .hosts[0].role] | join(" ")' <<<"$output")" = 'chillbox.whoami.v1 jo true admin' ]
+    sed -i '/^role/d' config/chillbox/hosts/one.toml # as a deploy by root@one writes it [fault-1128]
+    run -0 chillboxctl whoami
+    [[ "$output" == *"one: admin"* ]]
+    sed -i 's/root@one/kim@one/' config/chillbox/hosts/one.toml
+    run -0 chillboxctl whoami
+    [[ "$output" == *"one: not known"* ]]
 }
 
 @test "config set changes one line and keeps the others and their comments; get shows what holds; what could not be read back is refused [fault-743]" {
@@ -124,6 +130,8 @@ status_of() { # SEALED
         # shellcheck disable=SC2086 # two words
         run -1 chillboxctl config set $wrong
     done
+    run -1 chillboxctl config set agent_idle 5
+    [[ "$output" == *"agent_idle: '5' has no unit: write 5m for minutes, or s or h"* ]]
     run -2 chillboxctl config set colour red
     run -0 chillboxctl config set host
     [ "$(chillboxctl config get host)" = '' ]

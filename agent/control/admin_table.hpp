@@ -28,7 +28,9 @@ constexpr auto table(const Unlocked*) {
       Member{"changed", &Unlocked::changed, "false: it was already unlocked"},
       Member{"recipient", &Unlocked::recipient, ""},
       Member{"sites", &Unlocked::sites, "that were started"},
-      Member{"failed", &Unlocked::failed, "\"SITE: why it is not up\""});
+      Member{"failed", &Unlocked::failed, "\"SITE: why it is not up\""},
+      Member{"after_boot", &Unlocked::after_boot,
+          "\"SITE: why it will not start after a boot\"; it is up now"});
 }
 
 constexpr auto table(const Locked*) {

@@ -225,6 +225,8 @@ struct Unlocked {
   std::optional<std::string> recipient;
   std::optional<std::vector<std::string>> sites;  // started
   std::optional<std::vector<std::string>> failed; // "SITE: why it is not up"
+  // "SITE: why it will not start after a boot"; it is up now
+  std::optional<std::vector<std::string>> after_boot;
 };
 struct Locked {
   bool was_unsealed = false;

@@ -205,7 +205,8 @@ Result<control::Unlocked> unlock(const Call& call) {
   return control::Unlocked{.changed = std::nullopt,
       .recipient = std::move(recipient),
       .sites = std::move(came.sites),
-      .failed = std::move(came.failed)};
+      .failed = std::move(came.failed),
+      .after_boot = std::move(came.after_boot)};
 }
 
 Result<control::Locked> lock(const Call& call) {
@@ -240,8 +241,11 @@ Result<control::Maintenance> maintenance_on(const Call& call) {
             ".ssl_cert.include, which brings the maintenance page: add it and deploy"));
   const std::string flag = nginx::maintenance_flag(host.paths, site),
                     page = nginx::maintenance_page(message);
+  const bool on = host.disk.exists(flag), shows = on && host.disk.exists(flag + ".html");
   const auto shown = host.disk.read(flag + ".html", page.size());
-  const bool was = host.disk.exists(flag) && shown && *shown == page;
+  const bool was = on && shown && *shown == page;
+  if (shows && !call.args.message) // it keeps its words
+    return control::Maintenance{.site = site.str(), .maintenance = true, .was = true};
   TRY(host.disk.write(flag + ".html", page, 0644));
   TRY(host.disk.write(flag, "", 0644));
   call.state.changes.notify();

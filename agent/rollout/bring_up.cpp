@@ -134,7 +134,10 @@ Result<BroughtUp> bring_up(
   const bool was_away = needs_rebuild(host, r.release.row);
   TRY(rebuild_release(r));
   r.release = TRY(load(host, r.release.row));
-  TRY(load_current_set(host, site));
+  if (const auto loaded = load_current_set(host, site); !loaded && uses_secrets(r.release.site))
+    return std::unexpected(loaded.error());
+  else if (!loaded) // it needs none of it
+    log::warn(cat("site '", site.str(), "': ", loaded.error().message));
   BroughtUp result{
       .release = release->id, .started = false, .waiting = missing_secrets(host, r.release.site)};
   TRY(assign_ports(host, r.row, r.release));

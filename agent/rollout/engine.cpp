@@ -22,13 +22,12 @@ namespace {
 constexpr os::Millis k_look{200};         // at enough(); what comes up is an event
 constexpr unsigned k_most_exceptions = 3; // of one job
 
-// "" : all of the site is up, also after the next boot, or it is down because somebody chose that
-// (trust.hpp).
+// "" : all of the site is up, or it is down because somebody chose that (trust.hpp).
 std::string why_not_up(HostContext& host, const SiteName& site, const Result<BroughtUp>& result) {
   if (!result)
     return result.error().code == Code::denied ? std::string() : result.error().message;
   return result->waiting.empty()
-      ? unopened_set(host, site)
+      ? std::string()
       : cat("waits for ", join(result->waiting, ", "), ": ", secrets_remedy(host, site));
 }
 
@@ -107,13 +106,16 @@ Engine::CameUp Engine::unlocked(os::Millis limit, const std::function<bool()>& e
         ++tally->open;
       }
       enqueue(row.site, {.done = [this, tally, site = row.site](const Result<BroughtUp>& result) {
-        const std::string why = why_not_up(m_host, site, result);
+        const std::string why = why_not_up(m_host, site, result),
+                          later = result && why.empty() ? unopened_set(m_host, site) : "";
         const std::lock_guard count(tally->mutex);
         --tally->open;
         if (!why.empty())
           tally->came.failed.push_back(cat(site.str(), ": ", why));
         else if (result && result->started)
           tally->came.sites.push_back(site.str());
+        if (!later.empty())
+          tally->came.after_boot.push_back(cat(site.str(), ": ", later));
         tally->changed.notify_all();
       }});
     }

@@ -58,7 +58,8 @@ public:
   // `enough`; the sites that came up whole and had not run before.
   struct CameUp {
     std::vector<std::string> sites;
-    std::vector<std::string> failed; // "SITE: why"
+    std::vector<std::string> failed;     // "SITE: why"
+    std::vector<std::string> after_boot; // "SITE: why it will not come up then"; it is up now
   };
   CameUp unlocked(os::Millis limit, const std::function<bool()>& enough = [] { return false; });
   // The time (monotonic) when the oldest wait for an upload is over; nullopt: nothing waits, no

@@ -69,7 +69,11 @@ std::string other_key_remedy(HostContext& host, const Error& error) {
 
 std::string unopened_set(HostContext& host, const SiteName& site) {
   const auto set = host.store.secret_set(site);
-  if (!set || !*set)
+  const auto row = host.store.site(site);
+  if (!set || !*set || !row || !*row)
+    return {};
+  const auto live = read_site(host.disk, cat(host.paths.releases(site), "/", (*row)->live), site);
+  if (live && !uses_secrets(*live))
     return {};
   const auto opened = open_set(host, site, (*set)->sha256);
   return opened || opened.error().code != Code::not_found ? std::string() : opened.error().message;

@@ -20,7 +20,8 @@ std::string secrets_remedy(HostContext& host, const SiteName& site);
 inline constexpr std::string_view k_send_secrets =
     "`chillboxctl secrets push -H HOST` sends those of a project, `chillboxctl secrets pack` and "
     "`deploy` those of a folder";
-// Why the set in use could not be loaded again: it is for another key. "": it can.
+// Why the set in use could not be loaded again: it is for another key. "": it can, or what is live
+// needs none.
 std::string unopened_set(HostContext& host, const SiteName& site);
 // What to do about a file that is for another key than the vault's, whose error that is.
 std::string other_key_remedy(HostContext& host, const Error& error);

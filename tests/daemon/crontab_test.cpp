@@ -272,14 +272,15 @@ TEST_CASE("a site file that cannot be read for a moment is read again") {
   CHECK(host.ended(1));
 }
 
-TEST_CASE("maintenance is a flag and a page beside the releases, shown by status and in the audit trail") {
+TEST_CASE("maintenance is a flag and a page beside the releases, shown by status and in the audit trail; the page keeps its words [fault-1122]") {
   CronHost host;
   CHECK(host.call("maintenance_on", {{"site", "blog"}}).code() == "not_found");
   host.live("1.0.0", "[]");
   CHECK(host.call("maintenance_on", {{"site", "blog"}, {"message", "<b>back</b> at 5 & \"6\""}})
             .code() == "ok");
-  CHECK(host.text(nginx::maintenance_flag(host.paths, site()) + ".html")
-            .find("<p>&lt;b&gt;back&lt;/b&gt; at 5 &amp; &quot;6&quot;</p>") != std::string::npos);
+  const std::string page = nginx::maintenance_flag(host.paths, site()) + ".html";
+  CHECK(host.text(page).find("<p>&lt;b&gt;back&lt;/b&gt; at 5 &amp; &quot;6&quot;</p>") !=
+      std::string::npos);
   auto one = host.call("status").json()["sites"][0];
   CHECK(one["maintenance"] == true);
   CHECK(one["state"] == "live");
@@ -287,7 +288,10 @@ TEST_CASE("maintenance is a flag and a page beside the releases, shown by status
   CHECK(
       host.call("maintenance_on", {{"site", "blog"}, {"message", std::string(2001, 'x')}}).code() ==
       "too_large");
-  CHECK(host.call("maintenance_on", {{"site", "blog"}}).json()["was"] == false); // another page
+  CHECK(host.call("maintenance_on", {{"site", "blog"}}).json()["was"] == true); // with its words
+  CHECK(host.text(page).find("at 5 &amp; &quot;6&quot;") != std::string::npos);
+  CHECK(host.call("maintenance_on", {{"site", "blog"}, {"message", ""}}).json()["was"] == false);
+  CHECK(host.text(page).find("at 5") == std::string::npos);
   CHECK(host.call("maintenance_on", {{"site", "blog"}}).json()["was"] == true);
   CHECK(host.call("maintenance_off", {{"site", "blog"}}).json()["was"] == true);
   CHECK(host.call("maintenance_off", {{"site", "blog"}}).json()["was"] == false);

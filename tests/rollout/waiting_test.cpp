@@ -219,7 +219,8 @@ TEST_CASE("a host key that was made anew while a site runs: its secret set and w
   host.context().vault.lock();
   host.unlock();
   const auto up = host.engine->unlocked(os::Millis{10'000});
-  CHECK(join(up.failed, "; ")
+  CHECK(up.failed.empty()); // it runs
+  CHECK(join(up.after_boot, "; ")
           .starts_with(
               "blog: the secret set of 'blog' is encrypted to a former key, not to this host's, "));
   CHECK(disagreement(host, "1.0.0") == "");
@@ -228,6 +229,33 @@ TEST_CASE("a host key that was made anew while a site runs: its secret set and w
   CHECK(late.code == Code::preflight);
   CHECK(late.message.find("for a former key of this one: pack it with --recipient") !=
       std::string::npos);
+}
+
+TEST_CASE("a secret set that no release uses and nobody can open holds nothing up, now or after a boot [fault-1127]") {
+  EngineHost host;
+  host.unlock();
+  REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
+  REQUIRE(host.deploy("1.0.0").state == JobState::done);
+  const auto other = crypto::AgeIdentity::generate();
+  const auto sealed = must(crypto::encrypt_with_passphrase(
+      other.to_text().view(), SecretBytes(bytes_of(k_passphrase)), 2));
+  host.write(host.paths.identity(), text_of(sealed));
+  host.write(host.paths.recipient(), other.recipient() + "\n");
+  host.context().vault.lock();
+  host.unlock();
+  const auto running = host.engine->unlocked(os::Millis{10'000});
+  CHECK(running.failed.empty());
+  CHECK(running.after_boot.empty());
+  host.engine.reset();
+  host.reboot();
+  host.start_engine();
+  host.engine->recover();
+  REQUIRE(host.idle());
+  host.unlock();
+  const auto up = host.engine->unlocked(os::Millis{10'000});
+  CHECK(up.failed.empty());
+  CHECK(up.after_boot.empty());
+  CHECK(host.ask() == "1.0.0");
 }
 
 TEST_CASE("what is asked for behind a removal, or for another site, goes on after the unlock") {

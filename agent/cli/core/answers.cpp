@@ -122,7 +122,8 @@ constexpr auto table(const Person*) {
   return message("person", "", Member{"name", &P::name, "of the key"}, Member{"id", &P::id, ""},
       Member{"key", &P::key, "the public key itself"},
       Member{"recipient", &P::recipient, "age1.., \"\": the key has none"},
-      Member{"unlocked", &P::unlocked, "the agent has it"}, Member{"hosts", &P::hosts, ""});
+      Member{"unlocked", &P::unlocked, "the agent has it, or it has no passphrase"},
+      Member{"hosts", &P::hosts, ""});
 }
 
 constexpr auto table(const SetUp*) {

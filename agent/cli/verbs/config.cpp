@@ -74,6 +74,10 @@ Result<void> run_config_set(Call& call) {
   if (!read && read.error().code != Code::not_found)
     return std::unexpected(read.error());
   const std::string before = read ? *read : "", after = changed_text(before, key, value);
+  if (key == "agent_idle" && parse_u64(value))
+    return fail(Code::invalid,
+        cat("agent_idle: '", printable(value, 40), "' has no unit: write ", printable(value, 40),
+            "m for minutes, or s or h"));
   TRY_IN(key, parse_user_config(after, places.config_file()));
   if (after != before)
     TRY(write_own_file(places.config_file(), after, k_max_config));

@@ -24,10 +24,10 @@ Result<void> set_maintenance(Call& call, bool on, const Question& question, std:
 }
 
 Result<void> run_maintenance_on(Call& call) {
-  return set_maintenance(call, true,
-      {.verb = "maintenance_on",
-          .args = {.site = call.args.text("SITE"), .message = call.args.text("message")}},
-      "visitors get the maintenance page");
+  Question question{.verb = "maintenance_on", .args = {.site = call.args.text("SITE")}};
+  if (call.args.has("message")) // else a page that is shown keeps its words
+    question.args.message = call.args.text("message");
+  return set_maintenance(call, true, question, "visitors get the maintenance page");
 }
 
 Result<void> run_maintenance_off(Call& call) {

@@ -97,7 +97,8 @@ Result<void> run_unlock(Call& call) {
   if (!state.sealed) {
     if (call.terminal.json())
       call.terminal.print(control::answer_text("unlock",
-          control::Unlocked{.changed = false, .recipient = {}, .sites = {}, .failed = {}}));
+          control::Unlocked{
+              .changed = false, .recipient = {}, .sites = {}, .failed = {}, .after_boot = {}}));
     else
       call.terminal.print("unchanged: the host is unlocked");
     return {};
@@ -111,6 +112,10 @@ Result<void> run_unlock(Call& call) {
     call.terminal.print("unlocked");
   if (!call.terminal.json() && unlocked.sites && !unlocked.sites->empty())
     call.terminal.print(cat("started: ", printable(join(*unlocked.sites, ", "), 2000)));
+  if (!call.terminal.json())
+    for (const auto& later : unlocked.after_boot.value_or(std::vector<std::string>{}))
+      call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"),
+          " it runs, but will not start after a boot: ", printable(later, 1000)));
   if (failed.empty())
     return {};
   call.error_printed = call.terminal.json();
