@@ -327,6 +327,25 @@ status_with_tls() { # ALERT DAYS
     [[ "${lines[0]}" == "shop: its certificate expired 2 days ago, and browsers refuse shop.example: "* ]]
 }
 
+@test "a settings file that was changed after chillboxd read it is told by doctor [fault-1129]" {
+    export CHILLBOX_ROOT=$PWD/root
+    mkdir -p root/etc/chillbox
+    : >root/etc/chillbox/chillboxd.toml
+    start_daemon "$STATUS"
+    run chillboxctl doctor
+    [[ "$output" == *"warn  config"*"chillboxd.toml was changed after chillboxd had read it"*"-> chillboxctl upgrade"* ]]
+    touch -d '2 hours ago' root/etc/chillbox/chillboxd.toml
+    run chillboxctl doctor
+    [[ "$output" != *"had read it"* ]]
+}
+
+@test "jobs does not say twice in which step a job failed" {
+    start_daemon '{"jobs": {"result": {"jobs": [{"id": "j1", "kind": "deploy", "site": "blog", "version": "1", "state": "failed", "step": "check", "message": "check: it answers 500"},
+      {"id": "j2", "kind": "deploy", "site": "blog", "version": "1", "state": "failed", "step": "start", "message": "it ended"}]}}}'
+    run -0 chillboxctl jobs
+    [[ "$output" == *"  check: it answers 500"* && "$output" == *"start: it ended"* && "$output" != *"check: check:"* ]]
+}
+
 @test "doctor: certificates that fail, by how little time is left" {
     start_daemon "$(status_with_tls warning)"
     run chillboxctl doctor

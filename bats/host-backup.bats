@@ -162,6 +162,7 @@ END
 @test "[attack-Z2] a flipped byte, half of it, another site's, an older one and a stranger's own are refused by the signature, before a byte is unpacked [fault-641]" {
     older=/mnt/backups/$(newest)
     ctl backup create shop
+    ctl backup verify shop
     name=/mnt/backups/$(newest)
     in_box cp -a "$name" /tmp/good
     in_box cp -a "$name.minisig" /tmp/good.minisig
@@ -173,6 +174,8 @@ END
     }
     in_box python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(5000); b = f.read(1); f.seek(5000); f.write(bytes([b[0] ^ 1]))' "$name"
     refused 'signature'
+    [ "$(json backup list shop '.backups[0].proven_ms')" = 0 ] # as it was until now [fault-1126]
+    ctl backup list shop | grep -q '^shop: the last proof failed: .*signature'
     in_box truncate -s 6000 "$name"
     refused 'signature'
     in_box cp "$older" "$name"

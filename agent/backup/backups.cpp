@@ -32,7 +32,7 @@ bool waits(const Backup& b) {
 }
 
 // What says something of the backup, not of the way to it.
-bool is_verdict(const Result<Backup>& proven) {
+template <class T> bool is_verdict(const Result<T>& proven) {
   constexpr std::array k_verdicts{Code::corrupt, Code::denied, Code::invalid};
   return proven || std::ranges::find(k_verdicts, proven.error().code) != k_verdicts.end();
 }
@@ -220,6 +220,31 @@ Prover Backups::prover() const {
 }
 
 // Its own directory, which goes with it whatever happens.
+Result<Checked> Backups::check_stored(const Backup& b, const ArchiveName& name, GotArchive got) {
+  const std::string tree = cat(backups_dir(m_host.paths), "/", k_proof_dir, "/", b.site.str());
+  const Prover host = prover();
+  const auto archive = TRY(backup::verify(host, name, got_path(name), std::move(got)));
+  auto checked = [&]() -> Result<Checked> {
+    if (archive.statement.sha256.str() != b.sha256)
+      return fail(
+          Code::denied, cat(b.name, ": it is not the archive that was stored under this name"));
+    const auto key = TRY(unseal(host, archive));
+    TRY(unpack(host, archive, key, tree));
+    return check(host, archive, tree);
+  }();
+  (void)m_host.disk.remove(archive.path);
+  (void)m_host.disk.remove_tree(tree);
+  if (checked && !checked->damaged.empty())
+    return fail(Code::corrupt, cat(b.name, ": ", join(checked->damaged, "; ")));
+  return checked;
+}
+
+std::string Backups::got_path(const ArchiveName& name) const {
+  return archive_path(m_host.paths, name) + ".get";
+}
+
+// What is found damaged, or another's, is not proven any more, whatever it was before. That the
+// target refuses to give it says nothing of it.
 Result<Backup> Backups::prove(const SiteName& site) {
   (void)TRY(m_target.program());
   const auto all = TRY(m_records.of(site)).backups;
@@ -233,30 +258,20 @@ Result<Backup> Backups::prove(const SiteName& site) {
   const auto name = ArchiveName::parse(b.name);
   if (!name)
     return fail(Code::corrupt, cat("'", printable(b.name), "' is no name of a backup"));
-  const std::string tree = cat(backups_dir(m_host.paths), "/", k_proof_dir, "/", site.str());
-  const Prover host = prover();
   const std::string dir = backups_dir(m_host.paths);
   for (const auto& path : {dir, cat(dir, "/", site.str())})
     TRY(m_host.disk.make_dir(path, 0700, os::root_owner(m_host.paths)));
-  const auto archive = TRY(fetch(host, *name, archive_path(m_host.paths, *name) + ".get"));
-  const auto checked = [&]() -> Result<Checked> {
-    if (archive.statement.sha256.str() != b.sha256)
-      return fail(
-          Code::denied, cat(b.name, ": it is not the archive that was stored under this name"));
-    const auto key = TRY(unseal(host, archive));
-    TRY(unpack(host, archive, key, tree));
-    return check(host, archive, tree);
-  }();
-  (void)m_host.disk.remove(archive.path);
-  (void)m_host.disk.remove_tree(tree);
+  auto got = TRY(get_archive(prover(), *name, got_path(*name)));
+  const auto checked = check_stored(b, *name, std::move(got));
+  if (checked)
+    for (const auto& remark : checked->remarks)
+      log::warn(cat("backup of '", site.str(), "': ", remark));
+  else if (b.proven_ms == 0 || !is_verdict(checked))
+    return std::unexpected(checked.error());
+  b.proven_ms = checked ? m_host.clock.wall_ms() : 0;
+  TRY(m_records.put(b));
   if (!checked)
     return std::unexpected(checked.error());
-  for (const auto& remark : checked->remarks)
-    log::warn(cat("backup of '", site.str(), "': ", remark));
-  if (!checked->damaged.empty())
-    return fail(Code::corrupt, cat(b.name, ": ", join(checked->damaged, "; ")));
-  b.proven_ms = m_host.clock.wall_ms();
-  TRY(m_records.put(b));
   return b;
 }
 

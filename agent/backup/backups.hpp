@@ -113,6 +113,8 @@ private:
   Result<control::Backup> verify_now(const SiteName& site);
   Result<control::Backup> take_in(const Carried& said, const ArchiveName& name, Fd file);
   Result<control::Backup> prove(const SiteName& site);
+  Result<Checked> check_stored(const control::Backup& b, const ArchiveName& name, GotArchive got);
+  std::string got_path(const ArchiveName& name) const;
   // make: what is due, and what failed; both: proofs that are due.
   enum class Work { make, prove };
   void start(Work work);

@@ -98,9 +98,13 @@ Result<GotArchive> get_archive(
 }
 
 Result<Fetched> fetch(const Prover& host, const ArchiveName& name, const std::string& path) {
-  const auto key = TRY(public_key(host.disk, host.paths));
-  auto got = TRY(get_archive(host, name, path));
+  return verify(host, name, path, TRY(get_archive(host, name, path)));
+}
+
+Result<Fetched> verify(
+    const Prover& host, const ArchiveName& name, const std::string& path, GotArchive got) {
   auto made = [&]() -> Result<Fetched> {
+    const auto key = TRY(public_key(host.disk, host.paths));
     const auto digests = TRY(artifact::digest_file(got.file.get()));
     auto statement = TRY_IN(
         name.str(), verify_archive(key, got.signature, digests.blake2b, digests.sha256, name));

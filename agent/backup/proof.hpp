@@ -52,6 +52,9 @@ Result<GotArchive> get_archive(
 // says; denied: the signature is not this host's for this site and serial. `path`: of a file that
 // is made, in a directory that is root's alone.
 Result<Fetched> fetch(const Prover& host, const ArchiveName& name, const std::string& path);
+// The second half of that. denied, corrupt: it says something of the archive, not of the target.
+Result<Fetched> verify(
+    const Prover& host, const ArchiveName& name, const std::string& path, GotArchive got);
 // The same of one that is on this host, because it could not be stored or came from another host;
 // nothing is to be removed.
 Result<Fetched> open_local(const Prover& host, const ArchiveName& name);

@@ -1,4 +1,5 @@
 #include "backup/target.hpp"
+#include "backup/backups.hpp"
 
 #include "base/text.hpp"
 #include "os/host_layout.hpp"
@@ -45,10 +46,15 @@ std::string last_words(int fd) {
 
 Result<std::string> Target::program() const {
   const auto& name = m_host.config.target;
-  if (name.empty())
+  if (name.empty()) {
+    if (const auto now = read_settings(m_host.disk, m_host.paths); !now.target.empty())
+      return fail(Code::preflight,
+          cat("backup.target was set in ", m_host.paths.config_file(),
+              " after chillboxd started: `chillboxctl upgrade` has it read"));
     return fail(Code::preflight,
         cat("no target for backups: set backup.target in ", m_host.paths.config_file(),
             ", and what it needs in ", m_host.paths.etc(), "/backup/"));
+  }
   const std::string path = cat("backup/", name);
   if (os::is_program(cat(m_host.paths.admin_hooks(), "/", path))) {
     TRY(os::check_root_owned(m_host.paths.admin_hooks(), path));

@@ -454,6 +454,36 @@ TEST_CASE("a stopped site is backed up without its command, which the backup say
   CHECK_SAYS(made.warnings, "`before` was not run: the site is stopped");
 }
 
+TEST_CASE("a backup that was proven and is found damaged is proven no more; that the target does not give it changes nothing [fault-1126]") {
+  Desk desk;
+  auto proven = desk.make();
+  proven.proven_ms = 1;
+  must(Records(desk.store).put(proven));
+  for (const Code code : {Code::denied, Code::unreachable, Code::not_found}) {
+    desk.programs.first = [code](const std::string&, const std::string&) -> Result<void> {
+      return fail(code, "not today");
+    };
+    CHECK_FALSE(desk.backups->verify(desk.blog));
+    CHECK(desk.newest().proven_ms == 1);
+  }
+  desk.programs.first = {}; // what it gives now has no signature
+  CHECK_FALSE(desk.backups->verify(desk.blog));
+  CHECK(desk.newest().proven_ms == 0);
+  CHECK(desk.newest().stored_ms != 0);
+  CHECK(must(desk.backups->list(desk.blog)).sites.at(0).unproven != "");
+}
+
+TEST_CASE("a target that was set after the daemon started is not said to be missing [fault-1129]") {
+  Desk desk;
+  desk.config.target.clear();
+  desk.begin();
+  CHECK_SAYS(desk.backups->create(desk.blog).error().message, "set backup.target in");
+  desk.write(desk.paths.config_file(),
+      cat("[backup]\ntarget = \"none\"\nrecipients = [\"", desk.identity.recipient(), "\"]\n"));
+  CHECK_SAYS(desk.backups->create(desk.blog).error().message,
+      "after chillboxd started: `chillboxctl upgrade` has it read");
+}
+
 TEST_CASE("a proof before the first backup was due says so to who asked for it, and nothing is amiss [fault-1143]") {
   Desk desk;
   desk.config.prove = "weekly";

@@ -256,6 +256,18 @@ void look_at_fleet(Doctor& d) {
   d.ok("fleet", cat("its engine answers since ", rfc3339(engine->since_ms / 1000)));
 }
 
+// No reload reads it, so what was written since is not in force.
+void look_at_change(Doctor& d) {
+  const std::string file = d.paths.config_file();
+  const int64_t started = os::real_clock().wall() - static_cast<int64_t>(d.status->host.uptime_s);
+  struct stat info{};
+  if (::stat(file.c_str(), &info) == 0 && info.st_mtim.tv_sec > started)
+    d.warn("config",
+        cat(file, " was changed after chillboxd had read it, at ", rfc3339(started),
+            ": the change is not in force"),
+        "chillboxctl upgrade, which keeps the host unlocked, or rc-service chillboxd restart");
+}
+
 void look_at_daemon(Doctor& d) {
   const auto answer = ask(d.paths, {.verb = "status"});
   auto status = answer ? control::read_answer<control::FullStatus>(*answer)
@@ -266,6 +278,7 @@ void look_at_daemon(Doctor& d) {
   d.status = *status;
   const auto& host = d.status->host;
   d.ok("chillboxd", cat("version ", host.version, " answers"));
+  look_at_change(d);
   d.ok("refused",
       cat(host.refused_webhooks, " webhooks, ", host.refused_uploads,
           " uploads since chillboxd started"));

@@ -70,10 +70,14 @@ Result<void> run_backup_list(Call& call) {
   print_table(call.terminal, table,
       answer->target.empty() ? "no backups: backup.target is not set in chillboxd.toml"
                              : "no backups yet");
-  for (const auto& site : answer->sites)
+  for (const auto& site : answer->sites) {
     if (!site.problem.empty())
       call.terminal.print(cat(site.site.str(), ": the last try, ", format_when(site.tried_ms, now),
           ", failed: ", printable(site.problem, 500)));
+    if (!site.unproven.empty())
+      call.terminal.print(
+          cat(site.site.str(), ": the last proof failed: ", printable(site.unproven, 500)));
+  }
   return {};
 }
 

@@ -16,6 +16,13 @@ namespace {
 
 constexpr std::array k_jobs_options{k_site_or_all, k_limit, k_since, k_until};
 
+// What a job that failed says of itself may begin with its step.
+std::string verdict_text(const control::Job& job) {
+  if (job.step.empty() || job.message.starts_with(cat(job.step, ": ")))
+    return job.message;
+  return cat(job.step, job.message.empty() ? "" : ": ", job.message);
+}
+
 Result<void> run_jobs(Call& call) {
   Question question{.verb = "jobs", .args = {.site = call.args.text("SITE")}};
   TRY(add_period(call.args, question.args));
@@ -26,8 +33,7 @@ Result<void> run_jobs(Call& call) {
         for (const auto& j : list.jobs)
           table.rows.push_back({shown_id(call.terminal, j.id), std::string(name(j.kind)),
               j.site.str(), j.version, std::string(name(j.state)), j.actor,
-              format_when(j.created_ms, now),
-              j.step.empty() ? j.message : cat(j.step, j.message.empty() ? "" : ": ", j.message)});
+              format_when(j.created_ms, now), verdict_text(j)});
       });
 }
 
