@@ -56,6 +56,33 @@ use_pip() {
     [[ "$output" == *'next: cd fresh && chillboxctl deploy' ]]
 }
 
+@test "deploy of what does not exist says so [fault-1130]" {
+    run -3 chillboxctl deploy nosuchdir
+    [[ "$output" == *"no file or folder 'nosuchdir' here"* ]]
+    run -3 chillboxctl deploy no/such.tar.zst.age --to http://127.0.0.1 --webhook-key hook
+    [[ "$output" == *"no file or folder 'no/such.tar.zst.age' here"* ]]
+}
+
+@test "recipients in a file that an editor gave a byte order mark [fault-1131]" {
+    printf '\xef\xbb\xbf# web1\n%s\n' "$RECIPIENT" >recipients
+    run -0 chillboxctl pack blog -R recipients -k deploy.key -o out1
+    printf '\xef\xbb\xbf%s\r\n' "$RECIPIENT" >recipients
+    run -0 chillboxctl pack blog -R recipients -k deploy.key -o out2
+    age -d -i identity -o /dev/null out2/*.age
+}
+
+@test "a service whose folder has nothing to pack is refused by pack and validate [fault-1133]" {
+    mkdir blog/web
+    jq '.services += [{"name": "web", "lang": "static"}]' blog/blog.site.json >new.json
+    mv new.json blog/blog.site.json
+    run -1 chillboxctl validate blog
+    [[ "$output" == *"service 'web': there is no file in web/ to pack: it is empty, or .chillboxignore leaves out all of it"* ]]
+    run -1 chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o out
+    [[ "$output" == *"service 'web': there is no file in web/ to pack"* ]]
+    echo hello >blog/web/index.html
+    run -0 chillboxctl validate blog
+}
+
 @test "what a host would refuse is said on the laptop: a ratio, an SSH key as recipient, a clock of 1970 [fault-270]" {
     head -c 80000000 /dev/zero >blog/backend/blank
     run -0 --separate-stderr pack

@@ -97,6 +97,7 @@ tar -x -f a b.tar -C /' ]
     openssl rsa -in own.rsa -pubout -out own.rsa.pub 2>/dev/null
     run -0 "$CTL" bootstrap --apk-key own.rsa.pub
     [[ "$output" == *"apk_key 'own.rsa.pub' '-----BEGIN PUBLIC KEY-----"* ]]
+    [[ "$output" == *"warning: no repository of a fresh image has chillbox: give --repository URL"* ]]
     cp own.rsa private.rsa.pub
     run -1 "$CTL" bootstrap --apk-key private.rsa.pub
 }

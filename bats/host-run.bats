@@ -193,6 +193,11 @@ END
     ctl runs stop "$id"
 }
 
+@test "the output of one run is read by its name [fault-1125]" {
+    ctl run hello -- echo only-of-this-run
+    [ "$(ctl logs -T "hello/run.$(newest id)")" = only-of-this-run ]
+}
+
 @test "all of a long output comes through, and what is kept of it is bounded" {
     in_box sh -c "sed -i 's/^# log_size = .*/log_size = \"1M\"/' /etc/chillbox/chillboxd.toml && chillboxctl upgrade -q"
     [ "$(ctl run hello -- sh -c 'yes 0123456789 | head -c 20000000' | wc -c)" -eq 20000000 ]

@@ -164,7 +164,7 @@ std::string_view plugin_of(std::string_view recipient) {
 } // namespace
 
 Result<Point> parse_age_recipient(std::string_view text) {
-  text = trim(text);
+  text = trim(without_byte_order_mark(trim(text)));
   const auto context = [&] { return cat("recipient '", printable(text, 70), "'"); };
   if (text.starts_with("AGE-SECRET-KEY-")) // never shown: somebody put the secret half where the
                                            // public one belongs

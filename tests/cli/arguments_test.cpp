@@ -47,6 +47,14 @@ TEST_CASE("positions and options reach the verb under their names") {
   CHECK_FALSE(parse({"logs", "blog"})->args.has("lines"));
 }
 
+TEST_CASE("the log of a run is named as a service of its site is [fault-1125]") {
+  CHECK(parse({"logs", "blog/run.7f3a9c0d"})->args.text("SITE[/SERVICE]") == "blog/run.7f3a9c0d");
+  CHECK(parse({"logs", "blog/run.12", "-n", "3"}));
+  for (const char* wrong :
+      {"blog/run.", "blog/run.A", "blog/run./x", "blog/run.1.log", "blog/ran.1"})
+    CHECK_FALSE(parse({"logs", wrong}));
+}
+
 TEST_CASE("a list takes commas and repetition, and leaves the position behind it alone") {
   const auto line = parse({"pack", "-r", "a,b", "-r", "c", "DIR", "-k", "key", "-o", "out"});
   REQUIRE(line);

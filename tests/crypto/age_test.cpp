@@ -95,6 +95,8 @@ TEST_CASE("age.md's example identity has its example recipient, and both come ou
   CHECK(example().recipient() == k_recipient);
   CHECK(example().to_text().text() == k_identity);
   CHECK(bech32_encode("age", parse_age_recipient(k_recipient).value()).text() == k_recipient);
+  CHECK(
+      parse_age_recipient(std::string("\xef\xbb\xbf") + std::string(k_recipient))); // [fault-1131]
 }
 
 TEST_CASE("a generated identity is another one each time and survives its own text") {

@@ -4,6 +4,8 @@
 #include "base/text.hpp"
 #include "cli/core/duration.hpp"
 
+#include <algorithm>
+
 namespace chillbox::cli {
 namespace {
 
@@ -11,12 +13,24 @@ Result<void> as_usage(std::string message) {
   return fail(Code::usage, std::move(message));
 }
 
-// SITE or SITE/SERVICE
+// run.ID, as the log of a run is called, which no service is. `logs` shows it; to other verbs the
+// daemon answers that the site has no such service.
+bool is_log_of_run(std::string_view name) {
+  constexpr std::string_view k_run = "run.";
+  constexpr size_t k_longest = 40;
+  return name.starts_with(k_run) && name.size() > k_run.size() && name.size() <= k_longest &&
+      std::ranges::all_of(name.substr(k_run.size()),
+          [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); });
+}
+
+// SITE, SITE/SERVICE or SITE/run.ID
 Result<void> check_target(std::string_view text) {
   const auto slash = text.find('/');
   if (const auto site = SiteName::parse(text.substr(0, slash)); !site)
     return as_usage(site.error().message);
   if (slash == std::string_view::npos)
+    return {};
+  if (is_log_of_run(text.substr(slash + 1)))
     return {};
   if (const auto service = ServiceName::parse(text.substr(slash + 1)); !service)
     return as_usage(service.error().message);

@@ -94,6 +94,7 @@ std::string public_file_text(const PublicHalf& half) {
 }
 
 Result<PublicHalf> parse_public_file(std::string_view text) {
+  text = without_byte_order_mark(text);
   const auto key = TRY(crypto::MinisignPublicKey::parse(text));
   PublicHalf half{"", std::nullopt, key};
   std::string_view line = trim(text.substr(0, text.find('\n')));

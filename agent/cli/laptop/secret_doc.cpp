@@ -165,7 +165,7 @@ Result<std::vector<Reader>> read_people(const SecretPlace& place) {
   std::vector<Reader> readers;
   if (!os::real_disk().exists(place.people_path))
     return readers;
-  const std::string text = TRY(read_input(place.people_path, k_max_people));
+  const std::string text = TRY(read_text(place.people_path, k_max_people));
   for (const auto whole : split(text, '\n')) {
     const auto hash = whole.find('#');
     const auto line = trim(whole.substr(0, hash));

@@ -93,10 +93,33 @@ std::vector<std::string> broken_links(const std::vector<artifact::PackEntry>& en
   return broken;
 }
 
+// The host has no such folder then, and refuses the release. What a Makefile makes is not there
+// yet.
+Result<void> check_not_empty(
+    const SiteFolder& folder, const std::vector<artifact::PackEntry>& entries) {
+  for (const config::Service& service : folder.site.services) {
+    const std::string& name = service.name.str();
+    if (!service.of.empty() || is_made(folder, service))
+      continue;
+    const auto has = [&](const std::string& in) {
+      const std::string prefix = cat(folder.site.slug.str(), "/", in, name, "/");
+      return std::ranges::any_of(
+          entries, [&](const auto& entry) { return entry.name.starts_with(prefix); });
+    };
+    if (!has("") && !(folder.kind_of(service).hashed && has("immutable/")))
+      return fail(Code::invalid,
+          cat("service '", name, "': there is no file in ",
+              service.handler == "." ? "the folder" : cat(printable(service.handler, 200), "/"),
+              " to pack: it is empty, or .chillboxignore leaves out all of it"));
+  }
+  return {};
+}
+
 } // namespace
 
 Result<std::vector<std::string>> check_contents(
     const SiteFolder& folder, const std::vector<artifact::PackEntry>& entries) {
+  TRY(check_not_empty(folder, entries));
   std::vector<std::string> keys, likely, hidden, ignored;
   std::string buffer;
   for (const auto& entry : entries) {

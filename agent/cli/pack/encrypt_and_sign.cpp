@@ -40,7 +40,7 @@ Result<std::vector<std::string>> recipients_of(const Args& args) {
   }
   if (args.has("recipients-file")) {
     const std::string path = args.text("recipients-file");
-    const std::string text = TRY(read_input(path, k_max_small_file));
+    const std::string text = TRY(read_text(path, k_max_small_file));
     for (const auto line : content_lines(text)) {
       TRY_IN(printable(path), crypto::parse_age_recipient(line));
       recipients.emplace_back(line);

@@ -176,6 +176,10 @@ Result<void> run_bootstrap(Call& call) {
     script += TRY(repository_line(call.args.text("repository")));
   script += "install_packages";
   std::vector<std::string> packages = call.args.list("package");
+  if (!call.args.has("repository") && packages.empty())
+    call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"),
+        " no repository of a fresh image has chillbox: give --repository URL with --apk-key "
+        "KEY.rsa.pub, or --package"));
   if (packages.empty())
     packages = {"chillbox", "python3"};
   for (const std::string& package : packages)

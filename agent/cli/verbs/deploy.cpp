@@ -253,6 +253,8 @@ Result<void> run_deploy(Call& call) {
                 ", or deploy the folder by ssh with -H USER@HOST"));
     return deploy_project(call);
   }
+  if (!std::filesystem::exists(what, error))
+    return fail(Code::not_found, cat("no file or folder '", printable(what, 200), "' here"));
   if (call.args.has("host") || call.args.has("env"))
     return fail(Code::usage,
         cat(printable(what, 200),
