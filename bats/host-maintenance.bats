@@ -36,9 +36,11 @@ generation() { in_box curl -s -H 'Host: generation.chillbox.invalid' http://127.
     [ "$(code /.chillbox/maintenance)" = 404 ]
     [ "$(host_curl "$URL/healthcheck/")" = ok ]
     run -0 ctl maintenance on hello
-    [ "$output" = 'hello: visitors get the maintenance page' ]
-    run -0 ctl maintenance on hello
     [ "$output" = 'hello: unchanged: visitors get the maintenance page' ]
+    get / | grep -q 'Back at' # its words stay [fault-1122]
+    run -0 ctl maintenance off hello
+    run -0 ctl maintenance on hello
+    [ "$output" = 'hello: visitors get the maintenance page' ]
     get / | grep -q 'Back soon'
     [ "$(generation)" = "$before" ]
     [ "$(json status '.sites[0] | "\(.maintenance) \(.state)"')" = 'true live' ]
