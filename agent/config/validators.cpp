@@ -101,8 +101,14 @@ bool web_folder(std::string_view s) {
   return relative_path(s.starts_with("data:") ? s.substr(5) : s);
 }
 
+// No site has all names of a top-level domain. A browser takes every name below localhost for its
+// own machine.
 bool served_name(std::string_view s) {
-  return is_host_name(s) || (s.starts_with("*.") && s.size() <= 253 && is_host_name(s.substr(2)));
+  if (!s.starts_with("*."))
+    return is_host_name(s);
+  const auto below = s.substr(2);
+  return s.size() <= 253 && is_host_name(below) &&
+      (below.find('.') != below.npos || below == "localhost");
 }
 
 // 0-3,5
@@ -148,8 +154,8 @@ const TextRule k_web_folder{
     "SERVICE/FOLDER of the release, or data:FOLDER of the service's data: letters, digits, '.', '_', '-' between '/', no part that begins with '.' or '-'",
     200, web_folder};
 const TextRule k_served_name{
-    "a host name in lower case without a port, or *.NAME for all names below one", 253,
-    served_name};
+    "a host name in lower case without a port, or *.NAME for all names below one that has two labels at least",
+    253, served_name};
 const TextRule k_where{
     "all, first, once, or the name of a host of the fleet: letters, digits, inner '.', '_', '-'",
     64, [](std::string_view s) { return parse_key_name(s).has_value(); }};

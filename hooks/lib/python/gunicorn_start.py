@@ -1,4 +1,4 @@
-"""Starts gunicorn with defaults for a service behind NGINX. They are those of its settings themselves, so that all goes before them that goes before
+"""Starts gunicorn with defaults for a service of a host with NGINX. They are those of its settings themselves, so that all goes before them that goes before
 gunicorn's own: gunicorn.conf.py however it sets something, another file of --config, GUNICORN_CMD_ARGS, options."""
 import os
 import sys
