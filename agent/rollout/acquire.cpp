@@ -257,8 +257,10 @@ Result<Next> run_verify(JobContext& r) {
 Result<Next> open_artifact_key(JobContext& r) {
   const auto input = TRY_IN("artifact", artifact::open_age(r.artifact.get()));
   auto key = r.host.vault.file_key(input.header_text);
-  if (!key && key.error().code == Code::sealed)
+  if (!key && key.error().code == Code::sealed) {
+    r.stager.reset(); // a job that waits leaves nothing in the stage
     return Next::wait_unlock;
+  }
   if (!key && key.error().code == Code::not_found)
     return fail(Code::preflight,
         cat("artifact: ", key.error().message, ": ", other_key_remedy(r.host, key.error())));
@@ -275,8 +277,10 @@ namespace {
 Result<Next> run_unseal_all(JobContext& r) {
   const Next next = TRY(open_artifact_key(r));
   auto staged = next == Next::proceed ? load_current_set(r.host, r.job.site) : Result<void>{};
-  if (!staged && staged.error().code == Code::sealed)
+  if (!staged && staged.error().code == Code::sealed) {
+    r.stager.reset();
     return Next::wait_unlock;
+  }
   TRY(std::move(staged));
   return next;
 }

@@ -130,10 +130,13 @@ void check_references(JobContext& r, Problems& problems) {
         problems.push_back(cat("crontab: ", text.error().message));
 }
 
+using ByService = std::map<std::string, Problems>;
+
 // What the handlers' hooks are to look at: of services with all that their handler needs.
-std::vector<PlannedService> check_services(JobContext& r, Problems& problems) {
+std::vector<PlannedService> check_services(JobContext& r, ByService& all) {
   std::vector<PlannedService> ready;
   for (const auto& service : r.release.site.services) {
+    Problems& problems = all[service.name.str()];
     auto kind = find_kind(r.host, r.release.site, service);
     check_folder(r, service, !kind || kind->hashed, problems);
     if (!kind) {
@@ -166,16 +169,15 @@ Result<HookFindings> ask_handlers(HostContext& host, const config::Site& site,
   return all;
 }
 
-void take_findings(JobContext& r, Result<HookFindings> found, Problems& problems) {
-  if (!found)
-    problems.push_back(found.error().message);
-  else
+Result<void> take_findings(JobContext& r, Result<HookFindings> found, ByService& all) {
+  for (auto& [name, its] : TRY(found))
     for (auto& p : r.release.services)
-      if (const auto its = found->find(p.service.name.str()); its != found->end()) {
-        for (const auto& problem : its->second.problems)
-          problems.push_back(cat("service '", p.service.name.str(), "': ", problem));
-        p.layer = std::move(its->second.layer);
+      if (p.service.name.str() == name) {
+        for (const auto& problem : its.problems)
+          all[name].push_back(cat("service '", name, "': ", problem));
+        p.layer = std::move(its.layer);
       }
+  return {};
 }
 
 // As the release would be started, in the slot that is idle now.
@@ -266,12 +268,15 @@ void check_nginx(JobContext& r, Problems& problems) {
 } // namespace
 
 std::vector<std::string> preflight_problems(JobContext& r) {
-  Problems problems, others;
+  ByService of_services;
+  Problems others;
   r.release.services.clear();
   // The hooks look while this looks at the rest.
   auto found = std::async(std::launch::async | std::launch::deferred,
       [&host = r.host, &site = r.release.site, tree = staged(r),
-          ready = check_services(r, problems)] { return ask_handlers(host, site, tree, ready); });
+          ready = check_services(r, of_services)] {
+        return ask_handlers(host, site, tree, ready);
+      });
   check_references(r, others);
   check_published(r, others);
   check_hosts(r, others);
@@ -283,7 +288,11 @@ std::vector<std::string> preflight_problems(JobContext& r) {
   if (r.release.site.has_redis && !redis_program(r.host))
     others.emplace_back(k_no_redis);
   std::ranges::move(room_for(r), std::back_inserter(others));
-  take_findings(r, found.get(), problems);
+  Problems problems;
+  if (const auto taken = take_findings(r, found.get(), of_services); !taken)
+    problems.push_back(taken.error().message);
+  for (const auto& service : r.release.site.services)
+    std::ranges::move(of_services[service.name.str()], std::back_inserter(problems));
   std::ranges::move(others, std::back_inserter(problems));
   return problems;
 }

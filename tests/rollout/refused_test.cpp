@@ -285,16 +285,22 @@ TEST_CASE("preflight tells what a handler finds in the unpacked artifact, and wh
 TEST_CASE("a layer of its site that preflight names is handed to the build, any other is a problem") {
   LiveHost host;
   const auto preflight = host.paths.shipped_hooks() + "/handlers/python/preflight";
-  std::filesystem::create_directories(host.paths.cache(site("blog")) + "/abc-1");
+  const auto cache = host.paths.cache(site("blog"));
+  std::filesystem::create_directories(cache + "/new");
+  const std::string layer = cat("abc-", must(host.disk.tree_digest(cache + "/new")));
+  std::filesystem::rename(cache + "/new", cat(cache, "/", layer));
   std::string given = "nothing";
   host.runner.app("2.0.0").building = [&](const os::Command& c) {
     for (const auto& [name, value] : c.env)
       if (name == "CHILLBOX_LAYER")
         given = value;
   };
-  host.write(preflight, "layer abc-1\n");
+  host.write(preflight, cat("layer ", layer, "\n"));
   CHECK(host.deploy("2.0.0").state == store::JobState::done);
-  CHECK(given == "abc-1");
+  CHECK(given == layer);
+  const std::string built = cat(host.paths.releases(site("blog")), "/2.0.0-2/.chillbox/app/");
+  CHECK(host.link(built + "layer") == cat(cache, "/", layer));
+  CHECK(host.link(built + "data") == host.paths.data(site("blog")) + "/app");
   host.write(preflight, "layer ../abc-1\n");
   CHECK(
       host.deploy("2.1.0").message == "preflight: service 'app': layer ../abc-1; 2.0.0 stays live");
