@@ -209,7 +209,7 @@ fleet-load: build ## send 100,000 requests through a balancer, over 20 rollouts 
 	@sh .ci/deps box test
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) bats --filter-tags slow bats/host-balance.bats
 
-demo-fleet: $(BOX_ROOT) build ## play the story of two hosts that serve one site, in two boxes
+demo-fleet: $(BOX_ROOT) build test-s3 ## play the story of two hosts that serve one site, in two boxes
 	@sh .ci/deps box test
 	@[ "$$(id -u)" -eq 0 ] || echo 'demo-fleet: hosts in boxes need root: it is asked for now'
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) sh tests/host/demo-fleet

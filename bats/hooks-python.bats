@@ -26,7 +26,7 @@ teardown() { [ -z "${open-}" ] || rm -rf -- "$open"; }
 
 # A site whose wheels are all in the artifact, but for gunicorn and what it needs: those are the host's.
 flask_site() {
-    cp "$WHEELS"/*.whl dep/
+    cp -p "$WHEELS"/*.whl dep/ # a layer that another test made is found by their times
     rm dep/setuptools-* dep/wheel-*
     mv dep/gunicorn-* dep/packaging-* "$CHILLBOX_WHEELHOUSE/"
     printf 'flask\n' >requirements.txt
@@ -362,6 +362,7 @@ with zipfile.ZipFile(sys.argv[1], "w") as z:
     with_dash "$python/build"
     [ "$(inside 'import foo; print(foo.which)')" = first ]
     wheel 'which = "other"'
+    touch -d 2001-01-01 "$CHILLBOX_WHEELHOUSE"/foo-*
     for shell in with_dash with_ash; do
         "$shell" "$python/build"
         [ "$(inside 'import foo; print(foo.which)')" = other ]

@@ -19,6 +19,7 @@ setup_file() {
 }
 
 teardown_file() { host_down; }
+teardown() { in_box date -s "@$(date +%s)" >/dev/null; } # a story that ends early leaves no wrong clock
 setup() {
     has_qemu || skip "needs qemu-system-${BOX_ARCH:-$(uname -m)}: tests/host/box deps vm lists the packages"
     host_or_skip
@@ -142,7 +143,8 @@ END
     edit_site '.services[0].resources = {memory_max: "64M", cpu_max: 20, tasks_max: 20} | .services[0].health = {path: "/", deadline: "60s"}'
 }
 
-group() { in_box sh -c 'cat /sys/fs/cgroup/*chillbox.hello.clock.[ab]/"$1" /sys/fs/cgroup/*/*chillbox.hello.clock.[ab]/"$1" 2>/dev/null | head -n 1' sh "$1"; }
+group() { in_box sh -c 'for file in /sys/fs/cgroup/*chillbox.hello.clock.[ab]/"$1" /sys/fs/cgroup/*/*chillbox.hello.clock.[ab]/"$1"; do
+    if [ -f "$file" ]; then cat "$file"; break; fi; done' sh "$1"; }
 
 @test "limits of resources take effect: memory, processors, processes" {
     greedy 1.2.0

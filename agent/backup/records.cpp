@@ -77,7 +77,8 @@ Result<control::BackupState> Records::state(const SiteName& site) {
 
 Result<std::set<SiteName>> Records::due() {
   std::set<SiteName> sites;
-  for (const auto name : split(TRY(m_store.meta(k_due)).value_or(""), ' '))
+  const auto text = TRY(m_store.meta(k_due)).value_or("");
+  for (const auto name : split(text, ' '))
     if (auto site = SiteName::parse(name))
       sites.insert(std::move(*site));
   return sites;

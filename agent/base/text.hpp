@@ -32,6 +32,12 @@ template <class... Parts> std::string cat(const Parts&... parts) {
 std::string_view trim(std::string_view s); // spaces, tabs, CR, LF at both ends
 std::vector<std::string_view> split(
     std::string_view s, char sep); // keeps empty parts; "" is one empty part
+// Of a string that goes with its expression nothing may point into it.
+template <std::same_as<std::string> S> std::string trim(S&& s) {
+  return std::string(trim(std::string_view(s)));
+}
+template <std::same_as<std::string> S>
+std::vector<std::string_view> split(S&& s, char sep) = delete;
 std::string join(const std::vector<std::string>& parts, std::string_view sep);
 bool is_one_of(std::string_view word, const std::vector<std::string>& words);
 // For messages: control characters and bytes that are not UTF-8 as \xNN, cut after `limit` bytes

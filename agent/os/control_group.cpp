@@ -26,7 +26,8 @@ bool write_to(const std::string& path, std::string_view text) {
 }
 
 bool has_word(const std::string& path, std::string_view word) {
-  const auto words = split(trim(real_disk().read(path, k_small).value_or("")), ' ');
+  const auto text = real_disk().read(path, k_small).value_or("");
+  const auto words = split(trim(text), ' ');
   return std::ranges::find(words, word) != words.end();
 }
 

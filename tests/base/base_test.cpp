@@ -9,6 +9,18 @@
 
 using namespace chillbox;
 
+template <class Text>
+concept CanBeSplit = requires(Text&& text) { chillbox::split(std::forward<Text>(text), ' '); };
+
+TEST_CASE("nothing points into a text that goes with its expression: such a one cannot be split, and is trimmed to a copy") {
+  static_assert(
+      CanBeSplit<std::string&> && CanBeSplit<std::string_view> && CanBeSplit<const char*>);
+  static_assert(!CanBeSplit<std::string>);
+  static_assert(std::is_same_v<decltype(chillbox::trim(std::string())), std::string>);
+  static_assert(
+      std::is_same_v<decltype(chillbox::trim(std::declval<std::string&>())), std::string_view>);
+}
+
 TEST_CASE("every code has a name that finds it again, and the documented exit codes hold") {
   for (int i = 0; i <= static_cast<int>(Code::throttled); ++i) {
     const auto code = static_cast<Code>(i);

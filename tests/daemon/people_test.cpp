@@ -145,7 +145,8 @@ struct PeopleHost : ServingHost {
     return ::poll(&one, 1, 5'000) == 1;
   }
   std::string annas_key() const {
-    return std::string(split(trim(laptop.public_key()), '\n').back());
+    const auto text = trim(laptop.public_key());
+    return std::string(split(text, '\n').back());
   }
 };
 
