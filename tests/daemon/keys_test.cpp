@@ -103,11 +103,18 @@ TEST_CASE("a file with a fault costs its own sender, and keeps no other key aliv
   CHECK_FALSE(daemon::load_senders(host.paths.webhooks()));
 }
 
-TEST_CASE("a capability has a deadline") {
+TEST_CASE("a capability is over after a day, but not before its job has ended [fault-98]") {
   IntakeHost host;
   const std::string id = host.hook({.body = host.any_deploy()}).body["job"], cap = host.cap(id);
   CHECK(host.ask(PacketVerb::job_get, {id, cap}).status == 200);
+  REQUIRE(host.becomes(host.look(id), JobState::waiting_upload));
+  auto job = host.look(id);
+  job.state = JobState::waiting_unlock; // which nothing ends but an unlock
+  must(host.store().update_job(job));
   host.clock.move(std::chrono::hours(24));
+  CHECK(host.ask(PacketVerb::job_get, {id, cap}).status == 200);
+  job.finished_ms = host.clock.wall_ms();
+  must(host.store().update_job(job));
   CHECK(host.ask(PacketVerb::job_get, {id, cap}).status == 401);
 }
 
