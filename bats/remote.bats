@@ -242,7 +242,7 @@ END
 }
 
 @test "[fault-210] --json prints an object for words that are not understood, too" {
-    for words in 'keygen --json --nonsense' 'trust add --json' '--json statsu' 'deploy x --json' 'ping -H a:x --json'; do
+    for words in 'keygen --json --nonsense' 'trust add --json' '--json statsu' 'deploy /etc/passwd --json' 'ping -H a:x --json'; do
         # shellcheck disable=SC2086
         run -2 --separate-stderr chillboxctl $words
         [ "$(jq -r '[.schema, .error.code] | join(" ")' <<<"$output")" = "chillbox.error.v1 usage" ]
