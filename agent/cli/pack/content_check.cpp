@@ -84,9 +84,10 @@ std::vector<std::string> broken_links(const std::vector<artifact::PackEntry>& en
     std::string target = way.lexically_normal().string();
     while (target.ends_with('/'))
       target.pop_back();
-    const bool followed = std::ranges::none_of(links,
-        [&](const std::string& link) { return target == link || target.starts_with(link + "/"); });
-    if (followed && !names.contains(target))
+    bool through = links.contains(target);
+    for (size_t at = 0; (at = target.find('/', at + 1)) != std::string::npos;)
+      through |= links.contains(target.substr(0, at));
+    if (!through && !names.contains(target))
       broken.push_back(printable(
           cat(entry.name.substr(entry.name.find('/') + 1), " -> ", entry.link_target), 300));
   }
