@@ -301,10 +301,11 @@ namespace {
 
 // A service that got another name begins without its data.
 void warn_of_left_data(JobContext& r) {
-  const auto old = r.old ? load(r.host, *r.old) : Result<LoadedRelease>(fail(Code::not_found, ""));
-  if (!old)
+  if (!r.old)
     return;
-  for (const auto& before : old->site.services) {
+  const auto old =
+      read_site(r.host.disk, cat(r.host.paths.releases(r.job.site), "/", r.old->id), r.job.site);
+  for (const auto& before : old ? old->services : std::vector<config::Service>{}) {
     const std::string& name = before.folder();
     const std::string dir = cat(r.host.paths.data(r.job.site), "/", name);
     const auto files = r.host.disk.list(dir);
@@ -316,8 +317,10 @@ void warn_of_left_data(JobContext& r) {
   }
 }
 
-// NGINX answers "/" with a file, if with anything.
+// NGINX answers "/" with a file, if with anything. What templates do is their own business.
 void warn_of_no_index(JobContext& r) {
+  if (r.host.disk.exists(staged(r) + "/nginx/templates"))
+    return;
   const auto& all = r.release.services;
   for (const auto& p : all) {
     const auto& web = p.service.web;
