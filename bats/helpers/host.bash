@@ -86,10 +86,10 @@ next_version() {
 pack() { "$CTL" pack -q "$LAPTOP/hello" -r "$RECIPIENT" -k "$LAPTOP/deployer.key" -o "${OUT:-$LAPTOP/out}" "$@"; }
 pack_secrets() { "$CTL" secrets pack -q "$1" -s hello -r "$RECIPIENT" -k "$LAPTOP/deployer.key" -o "$LAPTOP/out" "${@:2}"; }
 
-secrets() { # TEXT: the site's secret set with that in its one file
+secrets() { # TEXT [OPTION...]: the site's secret set with that in its one file
     mkdir -p "$LAPTOP/secrets/api"
     printf 'WHISPER = "%s"\n' "$1" >"$LAPTOP/secrets/api/api.cfg"
-    send "$(pack_secrets "$LAPTOP/secrets")"
+    send "$(pack_secrets "$LAPTOP/secrets" "${@:2}")"
 }
 
 # However slow the machine is: a test that is about the time gives its own.
