@@ -93,7 +93,7 @@ heads() { visit "$@" -o /dev/null -D - | tr -d '\r'; }
     [ "$(visit spa /web/)" = front ]
     for path in none parts/; do [ "$(visit spa "/web/$path" -w '%{http_code}')" = $'gone\n404' ]; done
     [[ "$(heads spa /web)" == *" 301"*"Location: /web/"* ]]
-    attack_file spa nginx/server.conf <<<'location = /web { return 204; }' # its own answer stays
+    attack_file spa nginx/server.conf <<<'location  =/web  { return 204; }' # its own answer stays
     run -0 attack_deploy spa
     [ "$(status spa /web)" = 204 ]
 }

@@ -92,10 +92,20 @@ private:
 
   // As NGINX itself answers where it passes requests on.
   std::string without_slash(const std::string& at) const {
-    const std::string place = cat("= ", at.substr(0, at.size() - 1));
-    if (at == "/" || m_in.snippet.find(cat("location ", place)) != std::string::npos)
+    const std::string place = at.substr(0, at.size() - 1);
+    if (at == "/" || says_itself(place))
       return {};
-    return cat("  location ", place, " { return 301 ", at, "$is_args$args; }\n");
+    return cat("  location = ", place, " { return 301 ", at, "$is_args$args; }\n");
+  }
+
+  // Of the site's own lines: a second location of the same place would be refused. NGINX takes "="
+  // with and without a space.
+  bool says_itself(const std::string& place) const {
+    const auto own = parse(m_in.snippet).value_or(std::vector<Node>{});
+    return std::ranges::any_of(own, [&](const Node& node) {
+      return node.words[0] == "location" &&
+          join({node.words.begin() + 1, node.words.end()}, "") == cat("=", place);
+    });
   }
 
   // A folder that ends with '/' replaces `at`; another contains it. A folder without an index page

@@ -1,5 +1,5 @@
-"""Starts gunicorn with defaults for a service of a host with NGINX. They are those of its settings themselves, so that all goes before them that goes before
-gunicorn's own: gunicorn.conf.py however it sets something, another file of --config, GUNICORN_CMD_ARGS, options."""
+"""Starts gunicorn with other defaults of its settings, for a service that NGINX passes requests to. gunicorn.conf.py, another file of --config,
+GUNICORN_CMD_ARGS and options override them, as they override gunicorn's own."""
 import os
 import sys
 
