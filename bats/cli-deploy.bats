@@ -92,6 +92,17 @@ deploy() { chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key "$@
     [ "$(grep '^POST' host/log | sort -u | wc -l)" -eq 1 ]
 }
 
+@test "[fault-1204] requests that NGINX turns away are sent again: too many from this address, or chillboxd starts just now" {
+    start_host crowded
+    for accident in crowded starting; do
+        printf %s "$accident" >host/accident
+        run -0 --separate-stderr deploy --wait
+        [ "$output" = "blog 1.0.0: 1.0.0 is live" ]
+        cmp "$ARTIFACT" host/artifact
+        rm host/artifact host/minisig
+    done
+}
+
 @test "[fault-205] an upload that is cut off goes on where the host has it" {
     start_host lost-upload
     run -0 --separate-stderr deploy --wait

@@ -122,6 +122,18 @@ send_over() { over_line "$CTL" deploy "$ARTIFACT" --to "$URL" --webhook-key "$LA
     [ "$(host_curl -H 'Host: leaflet.example' "$URL/")" = "a leaf" ]
 }
 
+@test "[fault-1204] a laptop deploys while its address asks more often than NGINX allows" {
+    big_site 1.6.0 1000
+    asks=$BATS_TEST_TMPDIR/asks
+    (while [ ! -e "$asks.end" ]; do code '/v1/health?[1-100]'; done) >"$asks" 3>&- &
+    for _ in $(seq 100); do ! grep -q 429 "$asks" || break; sleep 0.05; done
+    run send "$ARTIFACT"
+    touch "$asks.end"
+    wait "$!"
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [ "$(get /)" = "hello from 1.6.0" ]
+}
+
 @test "[fault-207] a part that nobody goes on with is gone after upload_wait, and its job has ended" {
     line 300000
     big_site 1.5.0 3000000

@@ -35,6 +35,7 @@ static_assert(look_pause(1) < k_look_again && look_pause(1'000) == k_look_again)
 constexpr milliseconds k_reconnect_first{250};
 constexpr milliseconds k_reconnect_most{5'000};
 constexpr int k_request_tries = 3;
+constexpr long k_too_many = 429;
 constexpr int k_upload_tries = 10; // one after the other in which nothing was sent
 // The host learns within a quarter of a minute that a connection is gone.
 constexpr milliseconds k_still_running{25'000};
@@ -109,35 +110,46 @@ void DeployClient::wait(milliseconds time) const {
   std::this_thread::sleep_for(std::min(time, left())); // between two looks at a job, see above
 }
 
-// A reply of 2xx; any other becomes its error.
+// A reply of 2xx; any other becomes its error. NGINX's 429 says that everybody at this address asks
+// too often, and nothing of this request: it is sent again until the deadline.
 Result<HttpReply> DeployClient::checked(const HttpRequest& request) {
-  auto reply = TRY(m_http.send(request));
-  if (reply.status / 100 != 2)
-    return std::unexpected(http_error(reply.status, reply.body));
-  return reply;
+  for (auto pause = k_reconnect_first;; pause = std::min(pause * 2, k_reconnect_most)) {
+    auto reply = TRY(m_http.send(request));
+    if (reply.status / 100 == 2)
+      return reply;
+    if (reply.status != k_too_many || std::chrono::steady_clock::now() >= m_deadline)
+      return std::unexpected(http_error(reply.status, reply.body));
+    wait(pause);
+  }
 }
 
-Result<control::Accepted> DeployClient::announce(const Delivery& delivery) {
+// A short request that may come twice, so that a connection that is lost or a daemon that starts
+// just now does not end the deploy.
+Result<HttpReply> DeployClient::insisted(const HttpRequest& request) {
   for (int tried = 1;; ++tried) {
-    const auto reply = checked({.method = "POST",
-        .url = m_base + "/v1/hooks",
-        .headers = delivery.headers,
-        .body = delivery.body,
-        .timeout = std::min(left(), k_request_timeout)});
-    if (reply)
-      return read_accepted(reply->body);
-    Error error = reply.error();
-    if (error.code == Code::denied) // the host does not say why
-      error.message =
-          "the host refused the delivery: wrong webhook key, a sender that may not do this, or clocks over 5 minutes apart";
-    if (error.code != Code::unreachable || tried == k_request_tries)
-      return std::unexpected(error);
+    auto reply = checked(request);
+    if (reply || reply.error().code != Code::unreachable || tried == k_request_tries)
+      return reply;
     wait(k_reconnect_first * tried);
   }
 }
 
+Result<control::Accepted> DeployClient::announce(const Delivery& delivery) {
+  const auto reply = insisted({.method = "POST",
+      .url = m_base + "/v1/hooks",
+      .headers = delivery.headers,
+      .body = delivery.body,
+      .timeout = std::min(left(), k_request_timeout)});
+  if (reply)
+    return read_accepted(reply->body);
+  if (reply.error().code == Code::denied) // the host does not say why
+    return fail(Code::denied,
+        "the host refused the delivery: wrong webhook key, a sender that may not do this, or clocks over 5 minutes apart");
+  return std::unexpected(reply.error());
+}
+
 Result<control::JobAnswer> DeployClient::look(const control::Accepted& job) {
-  const auto reply = TRY(checked({.url = m_base + job.links.status,
+  const auto reply = TRY(insisted({.url = m_base + job.links.status,
       .timeout = k_look_timeout})); // after the deadline too: it is the verdict
   return control::read_answer<control::JobAnswer>(reply.body);
 }
@@ -173,15 +185,10 @@ Result<bool> DeployClient::put(const std::string& link, const HttpRequest& what)
   request.url = m_base + link;
   request.headers = {"Content-Type: application/octet-stream"};
   request.timeout = left();
-  for (int tried = 1;; ++tried) {
-    const auto reply = checked(request);
-    if (reply || reply.error().code == Code::conflict)
-      return reply.has_value();
-    if (reply.error().code != Code::unreachable || tried == k_request_tries)
-      return std::unexpected(reply.error());
-    wait(k_reconnect_first * tried);
-    request.timeout = left();
-  }
+  const auto reply = insisted(request);
+  if (reply || reply.error().code == Code::conflict)
+    return reply.has_value();
+  return std::unexpected(reply.error());
 }
 
 // How much of the artifact the host has; nullopt: the job has ended, or is past its upload.

@@ -70,6 +70,7 @@ private:
   std::chrono::milliseconds left() const;
   Result<StreamState> read_events(const control::Accepted& job, SseParser& parser);
   Result<HttpReply> checked(const HttpRequest& request);
+  Result<HttpReply> insisted(const HttpRequest& request);
   Result<bool> put(const std::string& link, const HttpRequest& what);
   Result<control::JobAnswer> look(const control::Accepted& job);
   Result<bool> wants_upload(const control::Accepted& job);

@@ -55,7 +55,8 @@ Error http_error(long status, std::string_view body) {
   // NGINX's own: another server of it than the one that chillboxd wrote.
   const std::string_view why = status == 404
       ? ": no chillbox answers to this name there: see server_name in its chillboxd.toml"
-      : "";
+      : status == 429 ? ": too many requests at once from this address"
+                      : "";
   return {code_of_status(status), cat("the host answered ", status, why)};
 }
 
