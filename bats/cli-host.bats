@@ -94,6 +94,23 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     [ "$(asked)" = '["restart",{"no_watch":false,"service":"api","site":"blog","wait":true}]' ]
 }
 
+@test "[fault-1230] chillboxd stops while a job is followed: the next one is asked for the rest of it" {
+    for ended in '"cut": true' '"error": {"code": "unreachable", "message": "the daemon stops; job j1 continues"}'; do
+        start_daemon '{"rollback": {"events": [{"job": "j1"}, {"number": 1, "step": "switch", "kind": "begin"}], '"$ended"'},
+          "job": {"events": [{"number": 2, "step": "switch", "kind": "done", "text": "12 ms"}], "result": '"$JOB"'}}'
+        run -0 --separate-stderr chillboxctl rollback blog
+        [ "$output" = "blog: 1.0.0 (1.0.0-3) is live" ]
+        [[ "$stderr" == *"switch"*"ok"*"12 ms"* ]]
+        [ "$(asked)" = '["job",{"after":1,"follow":true,"job":"j1"}]' ]
+        run -0 --separate-stderr chillboxctl rollback blog --json
+        [ "$(jq -c '[.schema, .job.id, (.events | length)]' <<<"$output")" = '["chillbox.rollback.v1","j1",2]' ]
+    done
+    start_daemon '{"restart": {"events": [{"job": "j1"}], "cut": true},
+      "job": {"result": {"job": {"id": "j1", "kind": "restart", "site": "blog", "state": "failed", "message": "api does not answer", "code": "unhealthy"}}}}'
+    run -9 --separate-stderr chillboxctl restart blog
+    [ "$stderr" = "chillboxctl: api does not answer" ]
+}
+
 @test "Ctrl-C leaves the job running and says so" {
     start_daemon '{"stop": {"events": [{"number": 1, "step": "drain", "kind": "begin"}], "wait": 30, "result": '"$JOB"'}}'
     export TERM=xterm

@@ -70,6 +70,33 @@ the_same_again() { in_box cp /usr/sbin/chillboxd /usr/sbin/chillboxd.new; in_box
     wait_for 60 is_live "$next"
     [ "$(get /)" = "hello from $next" ]
 }
+
+@test "[fault-1230] [fault-1231] who follows a job or a log does so through an upgrade and a restart of chillboxd" {
+    for how in 'chillboxctl upgrade' 'rc-service -q chillboxd restart'; do
+        now=$(json facts hello .site.version)
+        ctl logs hello/api -f -n 0 >"$LAPTOP/log" 2>&1 3>&- &
+        follower=$!
+        ctl restart hello >"$LAPTOP/restart" 2>&1 3>&- &
+        restarted=$!
+        wait_for 30 is_watched
+        job=$(json jobs '.jobs[0].id')
+        ctl job "$job" -f >"$LAPTOP/job" 2>&1 3>&- &
+        followed=$!
+        wait_for 10 grep -q ' watch  begin' "$LAPTOP/job"
+        # shellcheck disable=SC2086 # words
+        in_box $how
+        unlock
+        wait "$restarted" || { cat "$LAPTOP/restart"; false; }
+        wait "$followed" || { cat "$LAPTOP/job"; false; }
+        [[ "$(tail -n 1 "$LAPTOP/restart")" == "hello: $now is live"* ]]
+        in_box sh -c 'echo "after: $1" >>/var/log/chillbox/hello/api.log' sh "$how"
+        wait_for 10 grep -q "after: $how" "$LAPTOP/log"
+        [ "$(grep -c Starting "$LAPTOP/log")" = "$(grep Starting "$LAPTOP/log" | sort -u | wc -l)" ] # nothing twice
+        in_box pkill -f 'logs hello/api'
+        wait "$follower" || true
+    done
+}
+is_watched() { json jobs '.jobs[0] | .kind + .state + .step' | grep -qx restartrunningwatch; }
 serves() { [ "$(get /)" = "$1" ]; }
 is_live() { ctl jobs hello --json | jq -e --arg v "$1" '[.jobs[] | select(.version == $v)][0].state == "done"'; }
 

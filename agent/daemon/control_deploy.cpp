@@ -259,7 +259,7 @@ Result<store::Job> take(const Call& call, store::JobKind kind, const std::string
   job.size = call.args.number.value_or(0);
   job.options.no_watch = call.args.no_watch.value_or(false);
   TRY(host.disk.write(rollout::uploaded_signature(host, digest, job.id), signature, 0600));
-  TRY(control::write_frame(call.fd(), control::event_text({{"job", job.id}})));
+  TRY(name_job(call, job));
   TRY(host.store.add_job(job));
   return job;
 }

@@ -65,6 +65,7 @@ Result<JobAnswer> order(const Call& call, store::JobKind kind, store::JobOptions
   job.service = call.args.service.value_or("");
   TRY(check_service(call.host(), row, job.service));
   job.options = options;
+  TRY(name_job(call, job));
   TRY(call.host().store.add_job(job));
   return submit(call, job);
 }
@@ -119,6 +120,7 @@ Result<store::Job> add_again(const Call& call, const store::Job& old) {
         host.disk.exists(signature))
       TRY(host.disk.write(rollout::uploaded_signature(host, *digest, job.id),
           TRY(host.disk.read(signature, 4096)), 0600));
+  TRY(name_job(call, job));
   TRY(host.store.add_job(job));
   return job;
 }
@@ -352,6 +354,10 @@ int64_t unlock_wait_ms(const rollout::HostContext& host, const store::Store::Att
   return attempts.failures == 0
       ? 0
       : std::clamp<int64_t>(attempts.last_ms + wait - host.clock.wall_ms(), 0, wait);
+}
+
+Result<void> name_job(const Call& call, const store::Job& job) {
+  return control::write_frame(call.fd(), control::event_text({{"job", job.id}}));
 }
 
 Result<JobAnswer> submit(const Call& call, const store::Job& job) {

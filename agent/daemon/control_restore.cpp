@@ -60,6 +60,7 @@ Result<control::JobAnswer> restore(const Call& call) {
   auto job = new_job(call.host(), store::JobKind::restore, row.site, call.actor);
   job.sha256 = backup.sha256;
   job.size = backup.size;
+  TRY(name_job(call, job));
   TRY(call.host().store.add_job(job));
   return submit(call, job);
 }

@@ -5,7 +5,46 @@
 #include "cli/core/progress.hpp"
 #include "cli/core/terminal.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
 namespace chillbox::cli {
+
+Result<std::string> ask_for_job(Call& call, Question question) {
+  constexpr std::chrono::milliseconds k_pause{250}; // nothing says when chillboxd is back
+  constexpr int k_tries = 240;                      // which it is within a minute, or not at all
+  std::string id = question.args.job.value_or("");
+  uint64_t seen = question.args.after.value_or(0);
+  question.on_event = [&, heard = std::move(question.on_event)](const Json& json) {
+    if (const std::string named = control::string_or(json, "job", ""); !named.empty()) {
+      id = named;
+      return;
+    }
+    seen = std::max(seen, control::u64_or(json, "number", 0));
+    heard(json);
+  };
+  const bool is_order = question.verb != "job";
+  int connection = -1;
+  auto text = ask_connected(call.paths, question, connection, &call.error_data);
+  const auto lost = [&] { return !text && text.error().code == Code::unreachable; };
+  if (!lost() || connection < 0 || id.empty() ||
+      (!is_order && !question.args.follow.value_or(false)))
+    return text;
+  question.verb = "job";
+  for (int tried = 0; lost() && tried < k_tries; ++tried) {
+    std::this_thread::sleep_for(k_pause);
+    question.args = {.job = id, .after = seen, .follow = true};
+    text = ask(call.paths, question, &call.error_data);
+  }
+  if (!text || !is_order)
+    return text;
+  const auto job = TRY(control::read_answer<control::JobAnswer>(*text)).job;
+  if (!is_open(job.state) && job.code)
+    return fail(*job.code, job.message);
+  return text;
+}
 
 Result<control::Job> stream_job(Call& call, Question question) {
   Terminal& terminal = call.terminal;
@@ -21,7 +60,7 @@ Result<control::Job> stream_job(Call& call, Question question) {
   question.timeout = std::chrono::milliseconds(
       -1); // a step may be silent for long; a daemon that dies closes the connection
   print_on_interrupt("interrupted: the job keeps running; `chillboxctl jobs` shows it");
-  const auto text = ask(call.paths, question, &call.error_data);
+  const auto text = ask_for_job(call, question);
   print_on_interrupt("");
   progress.end_line();
   if (!text) {

@@ -9,6 +9,9 @@
 
 namespace chillbox::cli {
 
+// Asks the daemon for a job, or for its events. An upgrade or a restart of chillboxd ends the
+// connection and not the job: the next one is asked for the rest of it.
+Result<std::string> ask_for_job(Call& call, Question question);
 // Asks the daemon, shows the events and returns the job. On an error the last log lines are
 // printed. With --json it prints the result, with the events as "events", and nothing else.
 Result<control::Job> stream_job(Call& call, Question question);

@@ -27,6 +27,12 @@ uint64_t LogFile::size() const {
   return ::fstat(m_text.get(), &st) == 0 ? static_cast<uint64_t>(st.st_size) : 0;
 }
 
+bool LogFile::is(const Fd& file) const {
+  struct stat mine{}, other{};
+  return ::fstat(m_text.get(), &mine) == 0 && ::fstat(file.get(), &other) == 0 &&
+      mine.st_dev == other.st_dev && mine.st_ino == other.st_ino;
+}
+
 Result<std::string> LogFile::read_at(uint64_t offset, size_t most) {
   std::string bytes(most, '\0');
   ssize_t n = 0;

@@ -38,6 +38,7 @@ public:
   // Where times begin to be known; 0: nowhere, or from the beginning on.
   int64_t known_from_ms() const;
   uint64_t bytes_read() const { return m_read; }
+  bool is(const Fd& file) const; // the same file
 
 private:
   Result<size_t> read_on(); // how many bytes came

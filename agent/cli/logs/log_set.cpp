@@ -13,6 +13,13 @@ LogSet::Chain& LogSet::chain_of(const LogSource& source) {
   return m_chains.back();
 }
 
+bool LogSet::has(const LogSource& source, const Fd& file) const {
+  return std::ranges::any_of(m_chains, [&](const Chain& chain) {
+    return chain.source.service == source.service && chain.source.stream == source.stream &&
+        std::ranges::any_of(chain.files, [&](const LogFile& one) { return one.is(file); });
+  });
+}
+
 void LogSet::add(const LogSource& source, LogFile file) {
   chain_of(source).files.push_back(std::move(file));
 }

@@ -35,6 +35,8 @@ public:
 
   // The next newer file of this log.
   void add(const LogSource& source, LogFile file);
+  // Whether it is one of this log's.
+  bool has(const LogSource& source, const Fd& file) const;
   // Lines that come from elsewhere, in their order.
   void add(const LogSource& source, std::deque<LogText> lines);
   // What is wanted of what there is; merged.

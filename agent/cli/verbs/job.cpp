@@ -74,7 +74,7 @@ Result<void> run_job(Call& call) {
   };
   if (follow)
     question.timeout = k_no_end;
-  const auto text = ask(call.paths, question, &call.error_data);
+  const auto text = ask_for_job(call, question);
   if (!text)
     return std::unexpected(text.error());
   auto answer = TRY(control::read_answer<control::JobAnswer>(*text));

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace chillbox::cli {
 namespace {
@@ -37,6 +38,8 @@ constexpr std::array k_logs_options{
 };
 
 constexpr std::chrono::milliseconds k_for_ever{-1};
+constexpr std::chrono::milliseconds k_pause{250}; // before chillboxd is asked again
+constexpr int k_tries = 240;
 constexpr uint64_t k_default_log_lines = 100;
 constexpr size_t k_most_shown = 70'000; // a longest line
 
@@ -75,7 +78,8 @@ private:
   LogSet m_set;
   std::string m_site, m_service;
   int m_connection = -1;
-  bool m_read_once = false;
+  bool m_read_once = false, m_again = false;
+  int m_tried = 0; // to reach a chillboxd that stopped
   uint64_t m_printed = 0;
   control::LogEntries m_log;
 };
@@ -113,14 +117,19 @@ Result<void> LogRun::read() {
 
 Result<void> LogRun::on_news(const Json& json) {
   const auto news = TRY(control::from_json<control::LogNews>(json));
+  m_tried = 0;
   if (news.look)
     return read();
   Fd text = TRY(control::receive_descriptor(m_connection));
   Fd marks = news.marks ? TRY(control::receive_descriptor(m_connection)) : Fd();
+  const LogSource source{news.service, news.stream};
+  // What another chillboxd passes again. Older files were read, and one may have been copied since.
+  if (m_again && (news.part > 0 || m_set.has(source, text)))
+    return {};
   if (news.lost)
     m_call.terminal.print_status(cat(news.service,
         ": more was written than is kept: some lines are missing here (limits.log_files)"));
-  m_set.add({news.service, news.stream}, LogFile(std::move(text), std::move(marks)));
+  m_set.add(source, LogFile(std::move(text), std::move(marks)));
   return {};
 }
 
@@ -140,7 +149,16 @@ Result<void> LogRun::ask_files(const std::vector<std::string>& streams) {
   };
   if (m_follow)
     question.timeout = k_for_ever;
-  const auto answer = ask_connected(m_call.paths, question, m_connection, &m_call.error_data);
+  auto answer = ask_connected(m_call.paths, question, m_connection, &m_call.error_data);
+  // Whoever follows does so through an upgrade or a restart of chillboxd.
+  question.args.since_ms.reset();
+  m_again = true;
+  for (m_tried = 0; m_follow && m_read_once && outcome && m_tried < k_tries; ++m_tried) {
+    if (!answer && answer.error().code != Code::unreachable)
+      break;
+    std::this_thread::sleep_for(k_pause); // nothing says when it is back
+    answer = ask_connected(m_call.paths, question, m_connection, &m_call.error_data);
+  }
   TRY(outcome);
   return answer ? Result<void>{} : std::unexpected(answer.error());
 }
