@@ -75,7 +75,8 @@ Bytes make(PacketVerb verb, uint64_t sequence, std::span<const std::string_view>
   put(out, sequence);
   for (auto field : fields) {
     put(out, static_cast<uint32_t>(field.size()));
-    out.insert(out.end(), field.begin(), field.end());
+    const auto bytes = bytes_of(field); // of chars, it would be copied one by one
+    out.insert(out.end(), bytes.begin(), bytes.end());
   }
   return out;
 }

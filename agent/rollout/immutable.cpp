@@ -80,6 +80,8 @@ Result<void> link_immutable(
 
 std::optional<std::string> immutable_path(
     HostContext& host, const std::string& release_dir, const std::string& service) {
+  if (release_dir.empty()) // preflight: there is none yet
+    return std::nullopt;
   std::vector<std::string> hashes;
   for (const auto& place : places(service))
     for (const auto& hash : names_in(host, release_dir + "/" + place))

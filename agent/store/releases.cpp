@@ -194,14 +194,18 @@ Result<void> Store::forget_old_releases(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
   const Relaxed relaxed(db);
-  // Nothing goes back to them, and their NGINX text is most of the file.
-  TRY(db.run("UPDATE releases SET nginx = '' WHERE site = ?1 AND state IN ('failed', 'removed')"
-             " AND nginx <> ''",
-      site.str()));
-  TRY(db.run(
-      "DELETE FROM releases WHERE site = ?1 AND state IN ('failed', 'removed') AND seq NOT IN"
-      " (SELECT seq FROM releases WHERE site = ?1 AND state IN ('failed', 'removed') ORDER BY seq DESC LIMIT ?2)",
+  const int64_t over = TRY(db.number( // the newest of those that go
+      "SELECT coalesce((SELECT seq FROM releases WHERE site = ?1"
+      " AND state IN ('failed', 'removed') ORDER BY seq DESC LIMIT 1 OFFSET ?2), 0)",
       site.str(), k_releases_kept));
+  // Nothing goes back to them, and their NGINX text is most of the file.
+  TRY(db.run("UPDATE releases SET nginx = '' WHERE site = ?1 AND seq > ?2"
+             " AND state IN ('failed', 'removed') AND nginx <> ''",
+      site.str(), over));
+  // One lot at a time: a host that comes with a long history answers meanwhile.
+  TRY(db.run("DELETE FROM releases WHERE seq IN (SELECT seq FROM releases WHERE site = ?1"
+             " AND seq <= ?2 AND state IN ('failed', 'removed') ORDER BY seq LIMIT ?3)",
+      site.str(), over, k_lot));
   // And of secret sets, with which no release comes back any more.
   return db.run(
       "DELETE FROM used_sets WHERE site = ?1 AND sha256 NOT IN (SELECT secrets FROM releases WHERE site = ?1 AND state IN ('staged', 'good', 'unproven'))"

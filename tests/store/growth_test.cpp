@@ -143,3 +143,18 @@ TEST_CASE("no statement of a deploy, a webhook or a look at the host costs more 
     CHECK(cost <= before->second + 50);
   }
 }
+
+TEST_CASE("a long history of removed releases goes lot by lot, oldest first, and no statement has all of it") {
+  const Scratch scratch;
+  Opened opened(scratch);
+  fill(opened.db, 100); // 2,500 of each site
+  const auto left = [&] { return must(opened.store.newest_releases(site("site3"), "", 10'000)); };
+  const size_t before = left().size();
+  const std::string newest = left().front().id;
+  must(opened.store.forget_old_releases(site("site3")));
+  CHECK(before - left().size() == 1'000);
+  must(opened.store.forget_old_releases(site("site3")));
+  must(opened.store.forget_old_releases(site("site3")));
+  CHECK(left().size() == 50 + must(opened.store.present_releases(site("site3"))).size());
+  CHECK(left().front().id == newest);
+}
