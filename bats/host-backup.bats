@@ -62,6 +62,18 @@ print(*db.execute("PRAGMA integrity_check").fetchone(), *db.execute("SELECT sum(
     in_box rm /var/lib/shop/till/big
 }
 
+@test "[fault-1234] an upgrade of chillboxd while a backup is made: it ends as one, and no hook was at fault" {
+    in_box sh -c 'truncate -s 700M /var/lib/shop/till/big; chown shop: /var/lib/shop/till/big'
+    ctl backup create shop >"$LAPTOP/create.out" 2>&1 &
+    maker=$!
+    wait_for 20 in_box pgrep -f -- --snapshot
+    ctl upgrade
+    wait "$maker" && false || [ "$?" -eq 5 ]
+    grep -q 'the daemon stops, and this is not done: run it again' "$LAPTOP/create.out"
+    in_box rm /var/lib/shop/till/big
+    ctl backup create shop
+}
+
 @test "while the host is locked a backup is made and stored all the same" {
     shop "$(next_version)"
     ctl lock

@@ -55,6 +55,25 @@ set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.ex
     [ -z "$(find "$LAPTOP_HOME/cache" -name '*.secrets.*')" ] # what was sent has no name there
 }
 
+@test "[fault-1232] a connection that breaks while secrets are sent is made anew, and one that breaks while they are taken is followed by another" {
+    jobs=$(json jobs '.jobs | length')
+    printf '700\n' >"$LAPTOP/cut" # in the middle of the order
+    run -0 set_from 'cut hush' WHISPER
+    [ ! -e "$LAPTOP/cut" ]
+    in_box grep -q 'cut hush' /run/chillbox/secrets/hello/api/api.cfg
+    [ "$(json jobs '.jobs | length')" = "$((jobs + 1))" ]
+    set_from 'lost hush' WHISPER >"$LAPTOP/lost" 2>&1 3>&- &
+    sender=$!
+    wait_for 30 is_taken
+    in_box pkill -f 'sshd.*root@notty'
+    wait "$sender" || { cat "$LAPTOP/lost"; false; }
+    in_box grep -q 'lost hush' /run/chillbox/secrets/hello/api/api.cfg
+    [ "$(json jobs '.jobs | length')" = "$((jobs + 2))" ]
+    run -0 laptop chillboxctl secrets diff -H root@web1.example
+    [[ "$output" == *": as it is here" ]]
+}
+is_taken() { json jobs '.jobs[0] | .kind + .state' | grep -qx secretsrunning; }
+
 @test "a host that does not take the key, or is not there, leaves what was saved, and says how to send it" {
     run set_from 'third' WHISPER -H root@127.0.0.2
     [ "$status" -eq 5 ]

@@ -57,6 +57,17 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
     run -7 rollout stop
 }
 
+@test "[fault-1233] a connection that breaks while a host gets the artifact is made anew, and the upload goes on" {
+    new
+    head -c 300000 /dev/urandom >api/noise
+    echo 200000 2 >"$LAPTOP/cut" # after each host was looked at
+    run -0 --separate-stderr rollout run -y
+    [ ! -e "$LAPTOP/cut" ]
+    [[ "$stderr" == *'trying again'*'staged'* ]]
+    both "$NEW" "$NEW"
+    rm api/noise
+}
+
 @test "one host is locked, or would refuse it, or is not there: nothing is changed on any, and no job is made" {
     was=$(live "$WEB1") jobs=$(jobs_of "$WEB1")
     new

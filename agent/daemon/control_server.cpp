@@ -300,6 +300,8 @@ Result<std::string> ControlServer::dispatch(Visit& visit, const std::string& tex
     return fail(Code::invalid, cat("request: no verb '", printable(call.verb, 60), "'"));
   TRY(check_right(call, *row));
   auto result = row->run(call);
+  if (!result && result.error().code == Code::interrupted && m_state.stopping) // by nobody's Ctrl-C
+    result = fail(Code::unreachable, "the daemon stops, and this is not done: run it again");
   if (row->audited)
     record(call, result);
   return result;

@@ -7,7 +7,7 @@
 # another_laptop NAME from now on it is another person's, with a home of its own
 # persons_laptop NAME the same, with an ssh key of that person's, which opens nothing yet; first_laptop: back to the first one
 
-# With a file $LAPTOP/cut, the connection breaks once, after so many bytes that were sent.
+# With a file $LAPTOP/cut, "BYTES [N]", a connection breaks once, after so many bytes that were sent: the next one, or the one after N more.
 
 # shellcheck disable=SC2154 # box_up sets HOST
 
@@ -65,7 +65,11 @@ END
     cat >"$LAPTOP/bin/ssh" <<SH
 #!/bin/sh
 if [ -f "$LAPTOP/cut" ]; then
-    bytes=\$(cat "$LAPTOP/cut"); rm "$LAPTOP/cut"
+    read -r bytes more <"$LAPTOP/cut"; rm "$LAPTOP/cut"
+    if [ "\${more:-0}" -gt 0 ]; then
+        echo "\$bytes \$((more - 1))" >"$LAPTOP/cut"
+        exec /usr/bin/ssh -F "\${SSH_CONFIG:-$LAPTOP/ssh_config}" "\$@"
+    fi
     dd bs=65536 count="\$bytes" iflag=count_bytes 2>/dev/null | /usr/bin/ssh -F "\${SSH_CONFIG:-$LAPTOP/ssh_config}" "\$@"
     exit 255
 fi

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace chillbox::cli {
 namespace {
@@ -28,8 +29,6 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds k_deploy_timeout{30 * 60'000};
-constexpr int k_project_upload_tries = 5; // of an upload whose connection breaks
-constexpr std::chrono::seconds k_pause{2};
 
 // One host's deploy.
 class HostDeploy {
@@ -47,7 +46,6 @@ private:
   bool is_live_already() const;
   Result<control::Job> bring();
   Result<control::Job> send_and_follow(HostSession& session, const control::Arguments& order);
-  Result<control::Job> follow_again();
   HostSession::Heard ears();
   void title();
   void remember_host();
@@ -236,22 +234,6 @@ Result<control::Job> HostDeploy::send_and_follow(
   return session.follow(ears());
 }
 
-// The job continues there, whatever became of the connection.
-Result<control::Job> HostDeploy::follow_again() {
-  for (int i = 0; i < k_project_upload_tries; ++i) {
-    ::sleep(static_cast<unsigned>(k_pause.count()));
-    auto session = TRY(HostSession::run(m_target.host, {"job", "--follow", "--json", "--", m_job}));
-    auto heard = ears();
-    heard.event = {};
-    auto job = session.follow(heard);
-    if (job || job.error().code != Code::unreachable)
-      return job;
-  }
-  m_call.hint = cat("chillboxctl job ", m_job, " -f -H ", host());
-  return fail(Code::unreachable,
-      cat("the connection to ", host(), " broke, and the deploy continues there"));
-}
-
 Result<control::Job> HostDeploy::bring() {
   const auto& file = m_memory.pending;
   const auto order =
@@ -262,14 +244,21 @@ Result<control::Job> HostDeploy::bring() {
     if (job || job.error().code != Code::unreachable)
       return job;
     m_session.reset();
-    if (!m_job.empty())
-      return follow_again();
-    if (i >= k_project_upload_tries)
+    if (!m_job.empty()) {
+      auto heard = ears();
+      heard.event = {}; // they were told
+      m_call.hint = cat("chillboxctl job ", m_job, " -f -H ", host());
+      job = HostSession::follow_again(m_target.host, m_job, heard);
+      if (job || job.error().code != Code::unreachable)
+        m_call.hint.clear();
+      return job;
+    }
+    if (i >= HostSession::k_tries)
       return fail(Code::unreachable,
-          cat("the connection to ", host(), " broke ", k_project_upload_tries,
+          cat("the connection to ", host(), " broke ", HostSession::k_tries,
               " times: run the same command again to continue the upload"));
     m_lines.line("send", "the connection broke, trying again");
-    ::sleep(static_cast<unsigned>(k_pause.count()));
+    std::this_thread::sleep_for(HostSession::k_pause);
     if (auto again = HostSession::open(m_target.host, m_plan.site()))
       m_session.emplace(std::move(*again));
   }

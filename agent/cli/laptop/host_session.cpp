@@ -266,4 +266,17 @@ Result<control::Job> HostSession::follow(const Heard& heard) {
   }
 }
 
+// The job continues there, whatever became of the connection.
+Result<control::Job> HostSession::follow_again(
+    const Host& host, const std::string& id, const Heard& heard) {
+  for (int tried = 0; tried < k_tries; ++tried) {
+    std::this_thread::sleep_for(k_pause);
+    auto job = TRY(run(host, {"job", "--follow", "--json", "--", id})).follow(heard);
+    if (job || job.error().code != Code::unreachable)
+      return job;
+  }
+  return fail(Code::unreachable,
+      cat("the connection to ", host.name, " broke, and job ", id, " continues there"));
+}
+
 } // namespace chillbox::cli

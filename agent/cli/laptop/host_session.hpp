@@ -65,6 +65,12 @@ public:
     std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   };
   Result<control::Job> follow(const Heard& heard);
+  // The same of a job there whose connection broke, by new ones. unreachable: after some tries.
+  static Result<control::Job> follow_again(
+      const Host& host, const std::string& job, const Heard& heard);
+  // Between two tries of what a connection that broke has ended, and how many there are.
+  static constexpr std::chrono::seconds k_pause{2};
+  static constexpr int k_tries = 5;
 
 private:
   explicit HostSession(const Host& host) : m_host(host) {}

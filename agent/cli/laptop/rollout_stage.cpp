@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <thread>
 
 namespace chillbox::cli {
 namespace {
@@ -31,6 +32,8 @@ public:
 private:
   Result<void> upload(
       HostSession& session, const RolledHost& host, const DeployMemory::Pending& file);
+  Result<void> bring(HostSession& session, const Target& target, const RolledHost& host,
+      const DeployMemory::Pending& file);
 
   Call& m_call;
   DeployPlan& m_plan;
@@ -49,6 +52,21 @@ Result<void> Stage::upload(
       [&](uint64_t sent) { m_lines.percent("send", sent, file.size); }));
   m_lines.sent(file.size - from);
   return check_plan(TRY(session.planned()), host.name);
+}
+
+// A connection that breaks is made anew: the upload goes on where the host has it.
+Result<void> Stage::bring(HostSession& session, const Target& target, const RolledHost& host,
+    const DeployMemory::Pending& file) {
+  for (int tried = 1;; ++tried) {
+    auto done = m_plan.bucket ? put_and_fetch(m_plan, session, host.order, file, host.name, m_lines)
+                              : upload(session, host, file);
+    if (done || done.error().code != Code::unreachable || tried == HostSession::k_tries)
+      return done;
+    m_lines.line("send", cat(done.error().message, ", trying again"));
+    std::this_thread::sleep_for(HostSession::k_pause);
+    if (auto again = HostSession::open(target.host, m_plan.site()))
+      session = std::move(*again);
+  }
 }
 
 Result<void> Stage::host(Target& target, RolledHost& host) {
@@ -80,8 +98,7 @@ Result<void> Stage::host(Target& target, RolledHost& host) {
   host.path = file.path;
   host.before = facts.site->release;
   host.before_version = facts.site->version;
-  TRY(m_plan.bucket ? put_and_fetch(m_plan, session, host.order, file, host.name, m_lines)
-                    : upload(session, host, file));
+  TRY(bring(session, target, host, file));
   host.state = "staged";
   m_lines.line("staged", "ok");
   return {};

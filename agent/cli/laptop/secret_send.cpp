@@ -19,6 +19,8 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <thread>
+#include <utility>
 
 namespace chillbox::cli {
 namespace {
@@ -72,21 +74,43 @@ Result<HostSession> unlocked_session(Call& call, const Host& host, const std::st
   return std::move(*session);
 }
 
-// A host that is locked meanwhile keeps the set and takes it at the next unlock.
-Result<control::Job> follow(Call& call, HostSession& session, const std::string& host) {
+// What is sent, and heard of it, whatever becomes of the connection. A host that is locked
+// meanwhile keeps the set and takes it at the next unlock.
+Result<control::Job> bring(Call& call, const Target& target, HostSession& session,
+    const control::Arguments& order, int file) {
   constexpr std::chrono::minutes k_wait{30};
-  std::string id;
-  auto job = session.follow({.begins = [&](const std::string& begun) { id = begun; },
+  const std::string& host = target.host.name;
+  std::string id, said;
+  const HostSession::Heard heard{.begins = [&](const std::string& begun) { id = begun; },
       .event =
           [&](const control::JobEvent& event) {
-            if (event.step == "unseal" && event.kind == control::EventKind::info)
+            if (event.step == "unseal" && event.kind == control::EventKind::info &&
+                std::exchange(said, event.text) != event.text)
               call.terminal.print_status(cat(host, ": ", printable(event.text, 300)));
           },
-      .deadline = std::chrono::steady_clock::now() + k_wait});
-  if (job || job.error().code != Code::timed_out)
+      .deadline = std::chrono::steady_clock::now() + k_wait};
+  const auto once = [&]() -> Result<control::Job> {
+    const uint64_t size = order.number.value_or(0);
+    const uint64_t from = TRY(session.announce("deploy_secrets", order));
+    TRY(session.send(file, from, size, [](uint64_t) {}));
+    return session.follow(heard);
+  };
+  auto job = once();
+  const auto lost = [&] { return !job && job.error().code == Code::unreachable; };
+  for (int tried = 1; lost() && id.empty() && tried < HostSession::k_tries; ++tried) {
+    std::this_thread::sleep_for(HostSession::k_pause);
+    if (auto again = HostSession::open(target.host, order.site.value_or("")))
+      session = std::move(*again);
+    job = once();
+  }
+  if (lost() && !id.empty())
+    job = HostSession::follow_again(target.host, id, heard);
+  if (job || id.empty() || (!lost() && job.error().code != Code::timed_out))
     return job;
   call.hint = cat("chillboxctl job ", id, " -f -H ", host);
-  return fail(Code::timed_out, "gave up waiting after 30 minutes; the job continues there");
+  return lost()
+      ? job
+      : fail(Code::timed_out, "gave up waiting after 30 minutes; the job continues there");
 }
 
 Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& key,
@@ -113,9 +137,7 @@ Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& 
   order.sha256 = packed.what.sha256.str();
   order.number = packed.what.size;
   order.signature = TRY(signature_for(call, places, key, facts, packed.what.blake2b, statement));
-  const uint64_t from = TRY(session.announce("deploy_secrets", order));
-  TRY(session.send(packed.file.get(), from, packed.what.size, [](uint64_t) {}));
-  auto job = follow(call, session, target.host.name);
+  auto job = bring(call, target, session, order, packed.file.get());
   if (job && !job->code && target.record && target.record->recipient != facts.recipient)
     (void)change_host( // else it is asked again
         places, target.record->name,
