@@ -73,6 +73,16 @@ void read_when(const Location& at, const Json& json, Draft& draft) {
     draft.when.assign(json.begin(), json.end());
 }
 
+void read_fields(const Location& at, const Json& json, Draft& draft) {
+  draft.kind.fields.emplace();
+  if (!detail::check_list(at, json, k_fields_of_some_kinds.size()))
+    return;
+  const Choice one{{k_fields_of_some_kinds.begin(), k_fields_of_some_kinds.end()}};
+  for (size_t i = 0; i < json.size(); ++i)
+    if (auto name = one(at[i], json[i]))
+      draft.kind.fields->push_back(*std::move(name));
+}
+
 Table<Draft> common_members() {
   return {{"listens", member(&Kind::listens, read_listens)},
       {"build", member(&Kind::builds, Boolean{})}, {"public", list(&Kind::published, read_public)},
@@ -93,7 +103,7 @@ Table<Draft> with_common(Table<Draft> table) {
 const Table<Draft>& file_table() {
   static const Table<Draft> k_table = with_common({{"about", into(&Draft::about, Text{k_line})},
       {"role", member(&Kind::role, read_role)}, {"hashed", member(&Kind::hashed, Boolean{})},
-      {"language", member(&Kind::language, read_language)},
+      {"language", member(&Kind::language, read_language)}, {"fields", read_fields},
       {"leave_out", list(&Kind::left_out, Text{k_file_name})},
       {"default", member(&Kind::is_default, Boolean{})}, {"when", read_when}});
   return k_table;

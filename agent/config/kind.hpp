@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
@@ -15,6 +16,13 @@
 namespace chillbox::config {
 
 inline constexpr size_t k_max_kind_json = 16 * 1024; // bytes
+
+// Those that sites of the original chillbox have, where they do nothing either, come last.
+inline constexpr size_t k_first_original_field = 10;
+inline constexpr auto k_fields_of_some_kinds =
+    std::to_array<std::string_view>({"app", "at", "body_max", "fallback", "health", "listen",
+        "not_found", "preload", "request_timeout", "threads", "log_level", "max_requests",
+        "max_requests_jitter", "worker_class", "workers", "workers_maximum", "workers_minimum"});
 
 struct Kind {
   enum class Listens { no, on_socket, on_port };
@@ -35,6 +43,8 @@ struct Kind {
   // Folders of programs, where the commands of such a service are looked up first; relative, of
   // what was built and of the service's folder.
   std::vector<std::string> built_programs, programs;
+  // Fields of the site file, of k_fields_of_some_kinds, that do something for it; nullopt: all.
+  std::optional<std::vector<std::string>> fields;
   // "NAME=VALUE", for what such a service runs, unless the service has that variable itself.
   std::vector<std::string> environment;
 

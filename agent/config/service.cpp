@@ -201,6 +201,8 @@ bool same_but_for_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [&](char x, char y) { return lower(x) == lower(y); });
 }
 
+constexpr std::string_view k_crontab_log = "cron"; // of what a site's crontab runs
+
 void check_worker_counts(const Location& at, const Service& s) {
   const bool above = s.workers_minimum && s.workers && *s.workers < *s.workers_minimum;
   const bool below = s.workers_maximum && s.workers && *s.workers > *s.workers_maximum;
@@ -244,6 +246,21 @@ void check_runs(const Location& at, const Service& service, const KnownKinds& ki
     if (!words->empty())
       (at / field)
           .problem(cat("nothing of lang '", service.lang, "' runs: NGINX serves its files"));
+}
+
+// Of the fields that the file has, those that nothing of the kind reads.
+std::vector<std::string> unread(const Service& service, const KnownKinds& kinds, bool original) {
+  const auto kind = kinds.find(service.lang);
+  if (service.worker || kind == kinds.end() || !kind->second.fields)
+    return {};
+  std::vector<std::string> names;
+  for (size_t i = 0; i < k_fields_of_some_kinds.size(); ++i)
+    if (const std::string name(k_fields_of_some_kinds[i]);
+        (i >= k_first_original_field) == original &&
+        std::ranges::find(service.fields, name) != service.fields.end() &&
+        std::ranges::find(*kind->second.fields, name) == kind->second.fields->end())
+      names.push_back(name);
+  return names;
 }
 
 // A worker `of` a service is made from it: its own variables come on top.
@@ -312,6 +329,9 @@ void read_service(const Location& at, const Json& json, bool worker, Site& site)
     (at / "args").problem("write them into run-cmd");
   if (worker && json.is_object() && !json.contains("of") && !json.contains("lang"))
     (at / "lang").problem("is missing, and so is `of`, the service that it belongs to");
+  for (const auto name : k_fields_of_some_kinds)
+    if (json.is_object() && json.contains(name))
+      service.fields.emplace_back(name);
   site.services.push_back(std::move(service));
 }
 
@@ -320,7 +340,31 @@ void adopt_services(const Location& at, Site& site, const KnownKinds& kinds) {
     if (!site.services[i].of.empty())
       adopt(location_of(at, site, i), site.services[i], site, kinds);
     check_runs(location_of(at, site, i), site.services[i], kinds);
+    if (const auto why = taken_name(site.services[i].name.str()); !kinds.empty() && !why.empty())
+      (location_of(at, site, i) / "name").problem(why);
+    for (const auto& field : unread(site.services[i], kinds, false))
+      (location_of(at, site, i) / field)
+          .problem(cat("does nothing for lang '", site.services[i].lang, "': take it out"));
   }
+}
+
+std::string taken_name(const std::string& name) {
+  for (const std::string_view folder : {"nginx", "redis", "immutable"})
+    if (same_but_for_case(name, folder))
+      return cat("'", name, "' is '", folder,
+          "' but for case, a folder of the artifact with a meaning of its own: choose another name");
+  if (same_but_for_case(name, k_crontab_log))
+    return cat("'", name, "' is the name of the crontab's log: choose another name");
+  return {};
+}
+
+std::vector<std::string> idle_fields(const Site& site, const KnownKinds& kinds) {
+  std::vector<std::string> lines;
+  for (const auto& service : site.services)
+    if (const auto names = unread(service, kinds, true); !names.empty())
+      lines.push_back(cat("service '", service.name.str(), "': ", join(names, ", "),
+          names.size() == 1 ? " does" : " do", " nothing for lang '", service.lang, "'"));
+  return lines;
 }
 
 } // namespace chillbox::config

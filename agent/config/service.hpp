@@ -17,4 +17,10 @@ void read_service(const Location& at, const Json& json, bool worker, Site& site)
 // what is that service's.
 void adopt_services(const Location& at, Site& site, const KnownKinds& kinds);
 
+// Why no new release has a service of this name, although one that is live may; "": it may.
+std::string taken_name(const std::string& name);
+// A line for each service with fields that do nothing for its kind, as sites of the original
+// chillbox may have them. Other such fields are problems.
+std::vector<std::string> idle_fields(const Site& site, const KnownKinds& kinds);
+
 } // namespace chillbox::config

@@ -88,6 +88,7 @@ struct Service {
   std::optional<std::chrono::milliseconds> stop_timeout; // to end what is under way
   Resources resources;
   Web web;
+  std::vector<std::string> fields; // which of k_fields_of_some_kinds the site file has
 
   // Its folder in the artifact, in what was built, in the data and in the secret set.
   const std::string& folder() const { return of.empty() ? name.str() : of; }

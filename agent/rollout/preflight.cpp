@@ -16,6 +16,7 @@
 #include "rollout/switch_traffic.hpp"
 
 #include "base/text.hpp"
+#include "config/service.hpp"
 #include "os/job_user.hpp"
 #include "os/port.hpp"
 
@@ -137,6 +138,8 @@ std::vector<PlannedService> check_services(JobContext& r, ByService& all) {
   std::vector<PlannedService> ready;
   for (const auto& service : r.release.site.services) {
     Problems& problems = all[service.name.str()];
+    if (const auto why = config::taken_name(service.name.str()); !why.empty())
+      problems.push_back(cat("service ", why));
     auto kind = find_kind(r.host, r.release.site, service);
     check_folder(r, service, !kind || kind->hashed, problems);
     if (!kind) {

@@ -1,6 +1,7 @@
 #include "catch.hpp"
 
 #include "base/text.hpp"
+#include "config/service.hpp"
 #include "config/site.hpp"
 
 #include <filesystem>
@@ -254,6 +255,55 @@ TEST_CASE("kinds are known by their folders: any name of one is taken where none
   CHECK(said ==
       "$.services[1].lang: found 'job', must be one of both, or x-NAME for a handler of the host's administrator\n"
       "$.workers[1].lang: found 'jub', must be one of both, job, or x-NAME for a handler of the host's administrator; did you mean 'job'?");
+}
+
+TEST_CASE("[fault-1205] a field that does nothing for the kind of its service is refused, of the original's it is told") {
+  const auto site = [](std::string_view lang, std::string_view members) {
+    return cat(R"({"name":"B","server_name":"b.test","services":[{"name":"web","lang":")", lang,
+        "\",", members, "}]}");
+  };
+  const auto nothing = [](std::string_view field, std::string_view lang) {
+    return cat("$.services[0].", field, ": does nothing for lang '", lang, "': take it out");
+  };
+  CHECK(site_problems(site("binary", R"("threads":4)")) == nothing("threads", "binary"));
+  CHECK(site_problems(site("static", R"("health":{"deadline":"9s"})")) ==
+      nothing("health", "static"));
+  CHECK(site_problems(site("static", R"("app":"a.b:c","body_max":"2M")")) ==
+      cat(nothing("app", "static"), "\n", nothing("body_max", "static")));
+  CHECK(site_problems(site("immutable", R"("at":"/x/")")) == nothing("at", "immutable"));
+  CHECK(
+      site_problems(site("python", R"("fallback":"index.html")")) == nothing("fallback", "python"));
+  CHECK(site_problems(site("node", R"("listen":"fd","app":"main.js","body_max":"2M")")) == "");
+  CHECK(site_problems(site("static", R"("at":"/x/","not_found":"a.html")")) == "");
+  CHECK(site_problems(site("x-go", R"("threads":4,"fallback":"index.html")")) == "");
+  CHECK(parse_site(site("binary", R"("threads":4)"), k_slug)); // what is live knows no kinds
+
+  const auto told = [&](std::string_view lang, std::string_view members) {
+    const auto kinds = shipped_kinds();
+    return join(idle_fields(parse_site(site(lang, members), k_slug, kinds).value(), kinds), "\n");
+  };
+  CHECK(
+      told("binary", R"("workers":2)") == "service 'web': workers does nothing for lang 'binary'");
+  CHECK(told("chill", R"("workers":2,"worker_class":"gevent","log_level":"info")") ==
+      "service 'web': log_level, worker_class do nothing for lang 'chill'");
+  CHECK(told("python", R"("workers":2,"max_requests":5)").empty());
+  CHECK(told("x-go", R"("workers":2)").empty());
+  CHECK_FALSE(parse_kind(R"({"fields":["niceness"]})"));
+}
+
+TEST_CASE("[fault-1207] no service has the name of the crontab's log, nor one of chillbox's folders in other letters") {
+  const auto site = [](std::string_view name) {
+    return cat(R"({"name":"B","server_name":"b.test","services":[{"name":")", name,
+        R"(","lang":"python"}]})");
+  };
+  CHECK(site_problems(site("cron")) ==
+      "$.services[0].name: 'cron' is the name of the crontab's log: choose another name");
+  for (const char* name : {"NGINX", "Redis", "IMMUTABLE"})
+    CHECK(has_problem(site_problems(site(name)), "but for case, a folder of the artifact"));
+  for (const char* name : {"crontab", "run", "job", "app"})
+    CHECK(site_problems(site(name)) == "");
+  for (const char* name : {"cron", "NGINX"}) // as one may be live
+    CHECK(parse_site(site(name), k_slug));
 }
 
 TEST_CASE("a file with thousands of problems is told by its first hundred") {

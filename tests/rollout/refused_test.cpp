@@ -330,6 +330,15 @@ TEST_CASE("[fault-1155] a deploy says whose data nobody works with any more: a s
   CHECK_FALSE(host.deploy("2.1.0").message.contains("is gone")); // app again, and web had no data
 }
 
+TEST_CASE("[fault-1207] a service with the name of the crontab's log is refused by the host, too") {
+  LiveHost host;
+  const auto job = host.deploy(Order{.version = "2.0.0",
+      .services = R"([{"name":"cron","lang":"python","health":{"deadline":"2s"}}])",
+      .files = {{"cron/app.py", ""}}});
+  CHECK(job.code == Code::preflight);
+  CHECK(job.message.contains("service 'cron' is the name of the crontab's log"));
+}
+
 TEST_CASE("[fault-1156] a deploy says that a static site has no page at /") {
   LiveHost host;
   const auto with = [&](const char* version, const char* more, const char* file) {

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "cli/pack/private_keys.hpp"
 #include "cli/pack/site_folder.hpp"
+#include "config/service.hpp"
 #include "os/io.hpp"
 
 #include <fcntl.h>
@@ -160,6 +161,8 @@ Result<std::vector<std::string>> check_contents(
   if (!ignored.empty())
     warnings.push_back(
         cat(some_of(ignored), ": not read: a template is named NAME.nginx.conf.template"));
+  for (const auto& line : config::idle_fields(folder.site, folder.kinds.known()))
+    warnings.push_back(line);
   return warnings;
 }
 

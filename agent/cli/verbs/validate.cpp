@@ -5,6 +5,7 @@
 #include "cli/pack/site_folder.hpp"
 
 #include "base/text.hpp"
+#include "config/service.hpp"
 
 namespace chillbox::cli {
 namespace {
@@ -16,9 +17,12 @@ Result<void> run_validate(Call& call) {
   const std::string path = call.args.text("PATH");
   const SiteFolder folder = TRY(read_site_folder(path, "", TRY(Kinds::load(call.paths))));
   const config::Site& site = folder.site;
+  auto warnings = config::idle_fields(site, folder.kinds.known());
   if (path != folder.file) // for a folder, the services' folders must exist too
-    TRY_IN(folder.file,
+    warnings = TRY_IN(folder.file,
         check_contents(folder, TRY_IN(folder.file, archive_entries(folder, folder.json))));
+  for (const std::string& warning : warnings)
+    call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " ", warning));
   const std::string version = site.version ? site.version->str() : "";
   if (call.terminal.json())
     call.terminal.print(answer_text("validate",
