@@ -326,6 +326,22 @@ END
     in_box grep -q '^client_header_timeout 5s;' "$(http_files)/chillbox.conf"
 }
 
+@test "[fault-1214] a head that is too large is refused, and no variable of chillbox's is missing in NGINX's log" {
+    [ "$(in_box sh -c 'curl -s -o /dev/null -w "%{http_code}" -H "Host: blog.test" -H "X-Big: $(head -c 40000 /dev/zero | tr "\0" a)" http://127.0.0.1/')" = 400 ]
+    run ! in_box grep -rn uninitialized /var/log/nginx
+}
+
+@test "[fault-1208] an answer in pieces: the visitor has each as it comes with X-Accel-Buffering: no, or in chunks and without gzip; else at its end" {
+    pieces() { # HOW [CURL_OPTION...]: what the visitor has while the service pauses
+        get blog.test / -N -m 1 -H "X-Want-Pieces: $1" "${@:2}" | tr -d '\0' || :
+    }
+    [ "$(pieces chunked)" = first ]
+    [ -z "$(pieces close)" ]
+    [ "$(pieces 'close no')" = first ]
+    [ -z "$(pieces chunked --compressed)" ]
+    [ "$(pieces 'chunked no' --compressed)" = first ]
+}
+
 @test "capabilities are in no log of NGINX" {
     code localhost '/v1/jobs/j1?capability=SECRET1' >/dev/null
     code localhost '/v1/none?capability=SECRET2' >/dev/null

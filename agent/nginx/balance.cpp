@@ -146,9 +146,9 @@ std::string locations(const control::BalancedSite& site) {
 std::string server(const control::BalancedSite& site, const Fleet& fleet,
     const config::HostConfig& host, const os::Paths& paths, bool ipv6) {
   const uint64_t body_max = site.body_max == 0 ? config::k_body_max : site.body_max;
-  return cat("server {\n", tls_defaults("  "), listen(host, host.http_port, ipv6),
-      tls_include("  ", paths, site.site), "  if ($chillbox_asks) { return 200 ", site.site,
-      "; }\n", tls_redirect("  ", host), "  server_name ", join(site.names, " "),
+  return cat("server {\n", listen(host, host.http_port, ipv6), tls_include("  ", paths, site.site),
+      "  if ($chillbox_asks) { return 200 ", site.site, "; }\n", tls_redirect("  ", host),
+      "  server_name ", join(site.names, " "),
       ";\n  server_tokens off;\n  access_log off;\n  set $chillbox_group ", group_of(site),
       ";\n  proxy_bind ", in_brackets(fleet.address), ";\n  client_max_body_size ", body_max,
       ";\n  client_body_timeout 30s;\n  large_client_header_buffers 8 32k;\n",

@@ -246,9 +246,9 @@ private:
 // site is drained, locked or in maintenance.
 std::string server_preamble(std::string_view indent, const SiteInput& in) {
   const auto& site = in.site->slug;
-  std::string out = cat(indent, "disable_symlinks if_not_owner;\n", tls_defaults(indent), indent,
-      "if ($chillbox_asks) { return 200 ", site.str(), "; }\n", indent,
-      "set $chillbox_elsewhere \"\";\n");
+  std::string out =
+      cat(indent, "disable_symlinks if_not_owner;\n", indent, "if ($chillbox_asks) { return 200 ",
+          site.str(), "; }\n", indent, "set $chillbox_elsewhere \"\";\n");
   for (const auto& flag : {drain_flag(in.paths), drain_flag(in.paths, site), sealed_flag(in),
            maintenance_flag(in.paths, site)})
     out += cat(indent, "if (-f ", flag, ") { set $chillbox_elsewhere $chillbox_first; }\n");

@@ -95,10 +95,15 @@ std::string trust(const config::HostConfig& host, const HostFacts& facts) {
 
 // On what a site's certs/SITE.conf says in these variables: chillbox_secure is 1 for names that
 // are asked for by https, 2 while the key for them is away. A certificate is asked for by http.
+// They begin as maps, because a request whose head is refused runs no `set`.
 std::string tls_maps(const config::HostConfig& host, const HostFacts& facts) {
   constexpr std::string_view k_not_challenge = " http /(?!\\.well-known/acme-challenge/)";
   const bool quic = host.tls.http3 && facts.build.http3;
-  return cat("map \"$chillbox_secure $chillbox_scheme $uri\" $chillbox_to_tls { default 0; \"~^1",
+  std::string out;
+  for (const std::string_view name : {"secure", "names", "hsts_age"})
+    out += cat("map \"\" $chillbox_", name, " { default \"\"; }\n");
+  return cat(out,
+      "map \"$chillbox_secure $chillbox_scheme $uri\" $chillbox_to_tls { default 0; \"~^1",
       k_not_challenge, "\" 1; }\n",
       "map \"$chillbox_secure $chillbox_scheme $uri\" $chillbox_away_now { default 0; \"~^2",
       k_not_challenge, "\" 1; }\n", "map $chillbox_secure $chillbox_alt_svc { default \"\"; ",
@@ -272,7 +277,6 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths,
   out += cat("\nupstream chillbox_edge { server unix:", paths.hook_socket(),
       " max_fails=0; }\n\nserver {\n");
   out += listen(host, host.http_port, facts.ipv6, facts.default_server ? "default_server" : "");
-  out += tls_defaults("  ");
   const bool own = !host.tls_certificate.empty();
   // A host without a name answers to all of them, with the certificate that it was given.
   const bool takes_all = own && host.server_name == "_";

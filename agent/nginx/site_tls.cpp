@@ -91,11 +91,6 @@ std::string variables_part(const os::Paths& paths, std::string_view id, const Si
 
 } // namespace
 
-std::string tls_defaults(std::string_view indent) {
-  return cat(indent, "set $chillbox_secure \"\";\n", indent, "set $chillbox_names \"\";\n", indent,
-      "set $chillbox_hsts_age \"\";\n");
-}
-
 std::string tls_include(std::string_view indent, const os::Paths& paths, std::string_view id) {
   return include_if_any(indent, disk_file(paths, id));
 }

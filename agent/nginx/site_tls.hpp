@@ -9,8 +9,6 @@ inline constexpr std::string_view k_host_file = "chillbox.conf";
 // Of this machine only; no server that visitors reach listens there.
 inline constexpr std::string_view k_nowhere_address = "127.99.104.99";
 
-// Variables for every server of a site: what they are without a certificate.
-std::string tls_defaults(std::string_view indent);
 // "include .../certs/ID.con[f];"
 std::string tls_include(std::string_view indent, const os::Paths& paths, std::string_view id);
 // Where to listen, for a server of a template that has another one for http.
