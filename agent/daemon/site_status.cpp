@@ -121,6 +121,10 @@ Result<Loaded> look_at_site(rollout::HostContext& host, Shared& shared, const st
     return nullptr;
   }
   add_services(host, row, **loaded, shared.seen, status);
+  for (const auto& name : (*loaded)->unserved) // the release's own words may say it, too
+    if (const auto text = rollout::unserved_text(name);
+        status.warning.find(text) == std::string::npos)
+      status.warning += cat(status.warning.empty() ? "" : "; ", text);
   return *loaded;
 }
 

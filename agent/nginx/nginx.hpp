@@ -166,10 +166,12 @@ struct ServedName {
   auto operator<=>(const ServedName&) const = default;
 };
 std::vector<ServedName> served_names(std::string_view text);
-// Those of `domains` to which no server of the text answers on any of these ports. A regular
-// expression is taken for all of them.
-std::vector<std::string> unserved(std::string_view text, const std::vector<std::string>& domains,
-    std::span<const uint16_t> ports);
+// What its servers on one of these ports have as names, as it is written.
+std::vector<std::string> names_on(std::string_view text, std::span<const uint16_t> ports);
+// Those of `domains` to which none of these names answers. A regular expression is taken for all
+// of them.
+std::vector<std::string> unserved(
+    const std::vector<std::string>& names, const std::vector<std::string>& domains);
 // All of them, lower case, with wildcards: ".example.org" is two, that name and "*.example.org".
 std::vector<std::string> all_names(std::string_view text);
 bool serves_tls(std::string_view text);

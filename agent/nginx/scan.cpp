@@ -279,8 +279,7 @@ bool answers(std::string_view server_name, std::string_view domain) {
 
 } // namespace
 
-std::vector<std::string> unserved(std::string_view text, const std::vector<std::string>& domains,
-    std::span<const uint16_t> ports) {
+std::vector<std::string> names_on(std::string_view text, std::span<const uint16_t> ports) {
   std::vector<std::string> names;
   for (const auto& server : parse(text).value_or(std::vector<Node>{})) {
     const auto its = listen_ports(write(server.inside));
@@ -290,6 +289,11 @@ std::vector<std::string> unserved(std::string_view text, const std::vector<std::
       if (node.words[0] == "server_name")
         names.insert(names.end(), node.words.begin() + 1, node.words.end());
   }
+  return names;
+}
+
+std::vector<std::string> unserved(
+    const std::vector<std::string>& names, const std::vector<std::string>& domains) {
   std::vector<std::string> left;
   std::ranges::copy_if(domains, std::back_inserter(left), [&](const auto& domain) {
     return std::ranges::none_of(

@@ -4,6 +4,7 @@
 #include "rollout/ports.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace chillbox::rollout {
@@ -47,6 +48,8 @@ Result<KnownReleases::Known> KnownReleases::known(HostContext& host, const store
   if (!row)
     return known;
   known.text = std::make_shared<const nginx::TextFacts>(nginx::facts_of_text(row->nginx));
+  known.names =
+      nginx::names_on(row->nginx, std::array{host.config.http_port, host.config.https_port});
   std::string().swap(row->nginx); // an assignment would keep its memory
   known.row = std::make_shared<const store::Release>(std::move(*row));
   return known;
@@ -67,6 +70,7 @@ Result<std::shared_ptr<const LoadedRelease>> KnownReleases::load(
     return known.release;
   auto loaded = TRY(rollout::load(host, *known.row)); // or says why its files are gone
   loaded.text = known.text;
+  loaded.unserved = nginx::unserved(known.names, loaded.site.domains);
   for (auto& p : loaded.services)
     p.port = port_of(site, p.service.name, loaded.row.slot).value_or(0);
   known.files = files_of(host, loaded);

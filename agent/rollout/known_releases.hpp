@@ -49,6 +49,7 @@ private:
     uint64_t written = 0;    // store().releases_written()
     std::shared_ptr<const store::Release> row;
     std::shared_ptr<const nginx::TextFacts> text;
+    std::vector<std::string> names; // that servers of the text have
     std::vector<File> files;
     std::shared_ptr<const LoadedRelease> release; // nullptr: to be read
   };

@@ -101,6 +101,11 @@ ServiceContext context_of(const HostContext& host, const LoadedRelease& release,
       p.port, release.user, ports, &p.kind};
 }
 
+std::string unserved_text(const std::string& name) {
+  return cat("no server in nginx/templates answers to '", name,
+      "': its visitors get this host's default page");
+}
+
 std::vector<std::string> secret_files(const config::Service& service) {
   std::vector<std::string> files;
   for (const auto& file : {service.secrets_config, service.secrets_env})

@@ -37,6 +37,7 @@ struct LoadedRelease {
   std::vector<PlannedService> services;
   os::User user;
   std::shared_ptr<const nginx::TextFacts> text = nullptr; // of row.nginx, where that is left out
+  std::vector<std::string> unserved = {}; // names of it to which no server of that text answers
   // Where it is, or will be, installed.
   std::string dir(const os::Paths& paths) const;
 };
@@ -63,6 +64,8 @@ std::string slot_socket(
 // The context in which the release's services run, in its slot.
 ServiceContext context_of(const HostContext& host, const LoadedRelease& release,
     const PlannedService& p, const PortVariables& ports);
+// Of one of `unserved`, for people.
+std::string unserved_text(const std::string& name);
 // The files of the secret set that it reads: "SERVICE/FILE".
 std::vector<std::string> secret_files(const config::Service& service);
 // Does any service of the site declare a secret file, or does its certificate come with the set?

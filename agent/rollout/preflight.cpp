@@ -351,9 +351,9 @@ Result<Next> run_preflight(JobContext& r) {
   if (!problems.empty())
     return fail(Code::preflight, join(problems, "\n"));
   const std::array ports{r.host.config.http_port, r.host.config.https_port};
-  for (const auto& name : nginx::unserved(r.release.row.nginx, r.release.site.domains, ports))
-    r.warn(cat("no server in nginx/templates answers to '", name,
-        "': its visitors get this host's default page"));
+  for (const auto& name :
+      nginx::unserved(nginx::names_on(r.release.row.nginx, ports), r.release.site.domains))
+    r.warn(unserved_text(name));
   return Next::proceed;
 }
 

@@ -111,6 +111,23 @@ TEST_CASE("status says sealed, what waits for what, and how many jobs wait") {
   CHECK(json["sites"][0]["waiting"] == "waits for app/app.cfg: `chillboxctl unlock`");
 }
 
+TEST_CASE("[fault-1206] status says which name of a site no server of its template answers to, and says it once, also after a restart") {
+  ServingHost host;
+  const auto deployed = host.deploy(Order{.version = "3.0.0",
+      .members = R"("domain_list":["www.blog.example"],"watch":0,)",
+      .files = {{"app/app.py", ""},
+          {"nginx/templates/blog.nginx.conf.template",
+              "server { server_name blog.example; location / { return 204; } }\n"}}});
+  REQUIRE(deployed.state == store::JobState::done);
+  const std::string text =
+      "no server in nginx/templates answers to 'www.blog.example': its visitors get this host's default page";
+  CHECK(host.call("status").json()["sites"][0]["warning"] == text);
+  REQUIRE(host.call("restart", {{"site", "blog"}}).code() == "ok");
+  CHECK(host.call("status").json()["sites"][0]["warning"] == text);
+  REQUIRE(host.deploy("3.1.0").state == store::JobState::done);
+  CHECK(host.call("status").json()["sites"][0].value("warning", "") == "");
+}
+
 TEST_CASE("releases of a site, newest first, with the live one marked; of an unknown site not found") {
   ServingHost host;
   const auto json = host.call("releases", {{"site", "blog"}}).json();

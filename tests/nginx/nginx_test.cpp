@@ -232,7 +232,7 @@ TEST_CASE("the names that a text is asked for: without wildcards, on ports witho
 TEST_CASE("a name of the site file that no server of a template answers to is found [fault-1201]") {
   const std::vector<std::string> domains{"a.example", "www.a.example", "b.example"};
   const auto left = [&](std::string_view text) {
-    return join(unserved(text, domains, std::array<uint16_t, 2>{80, 443}), " ");
+    return join(unserved(names_on(text, std::array<uint16_t, 2>{80, 443}), domains), " ");
   };
   CHECK(left("") == "a.example www.a.example b.example");
   CHECK(left("map $uri $x { default 1; }") == "a.example www.a.example b.example");
