@@ -31,12 +31,6 @@ bool waits(const Backup& b) {
   return b.stored_ms == 0 && b.gone_ms == 0;
 }
 
-// What says something of the backup, not of the way to it.
-template <class T> bool is_verdict(const Result<T>& proven) {
-  constexpr std::array k_verdicts{Code::corrupt, Code::denied, Code::invalid};
-  return proven || std::ranges::find(k_verdicts, proven.error().code) != k_verdicts.end();
-}
-
 } // namespace
 
 Backups::Backups(Host host)
@@ -266,7 +260,7 @@ Result<Backup> Backups::prove(const SiteName& site) {
   if (checked)
     for (const auto& remark : checked->remarks)
       log::warn(cat("backup of '", site.str(), "': ", remark));
-  else if (b.proven_ms == 0 || !is_verdict(checked))
+  else if (b.proven_ms == 0 || !is_verdict(checked.error().code))
     return std::unexpected(checked.error());
   b.proven_ms = checked ? m_host.clock.wall_ms() : 0;
   TRY(m_records.put(b));
@@ -291,7 +285,7 @@ Result<Backup> Backups::verify_now(const SiteName& site) {
     return proven; // nothing was stored yet, which says nothing of what will be
   const bool locked = !proven && proven.error().code == Code::sealed;
   const auto noted = m_records.change_state(site, [&](control::BackupState& state) {
-    if (is_verdict(proven))
+    if (proven || is_verdict(proven.error().code))
       state.checked_ms = m_host.clock.wall_ms();
     if (!locked) // of which nothing was said
       state.unproven = proven ? "" : printable(proven.error().message, 1'000);

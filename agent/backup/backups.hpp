@@ -104,6 +104,7 @@ public:
 
 private:
   Prover prover() const;
+  void unprove(const control::Backup& backup, const std::string& why);
   Result<void> room_for(const control::Backup& backup, const std::string& dir);
   Result<void> room_to_make(const SiteName& site);
   void sweep(const SiteName& site);

@@ -80,6 +80,10 @@ uint64_t most(const config::HostBackup& config) {
   return config.data_max + config.data_max / 8 + k_beside;
 }
 
+bool is_verdict(Code code) {
+  return code == Code::corrupt || code == Code::denied || code == Code::invalid;
+}
+
 Result<GotArchive> get_archive(
     const Prover& host, const ArchiveName& name, const std::string& path) {
   const std::string signature = cat(path, k_signature_suffix, ".get");
@@ -95,10 +99,6 @@ Result<GotArchive> get_archive(
     return GotArchive{std::move(*text), std::move(*file)};
   (void)host.disk.remove(path);
   return std::unexpected(std::move(file).error());
-}
-
-Result<Fetched> fetch(const Prover& host, const ArchiveName& name, const std::string& path) {
-  return verify(host, name, path, TRY(get_archive(host, name, path)));
 }
 
 Result<Fetched> verify(

@@ -40,19 +40,15 @@ struct Fetched {
 };
 inline constexpr size_t k_max_signature = 4096;
 uint64_t most(const config::HostBackup& config); // bytes of an archive
-// As the target has it; nothing is verified.
 struct GotArchive {
   std::string signature;
   Fd file;
 };
+// Gets it with its signature; nothing is verified. not_found, denied, unreachable: as the target
+// says. `path`: of a file that is made, in a directory that is root's alone.
 Result<GotArchive> get_archive(
     const Prover& host, const ArchiveName& name, const std::string& path);
-
-// Gets it with its signature, and verifies that. not_found, denied, unreachable: as the target
-// says; denied: the signature is not this host's for this site and serial. `path`: of a file that
-// is made, in a directory that is root's alone.
-Result<Fetched> fetch(const Prover& host, const ArchiveName& name, const std::string& path);
-// The second half of that. denied, corrupt: it says something of the archive, not of the target.
+// denied: the signature is not this host's for this site and serial.
 Result<Fetched> verify(
     const Prover& host, const ArchiveName& name, const std::string& path, GotArchive got);
 // The same of one that is on this host, because it could not be stored or came from another host;
@@ -66,6 +62,9 @@ Result<SecretBytes> unseal(const Prover& host, const Fetched& archive);
 // root's files 0644 and 0755. no_space: before anything is unpacked, or in the middle.
 Result<artifact::StageStats> unpack(
     const Prover& host, const Fetched& archive, const SecretBytes& key, const std::string& tree);
+
+// Whether an error of what is done with an archive once it was got says something of the archive.
+bool is_verdict(Code code);
 
 struct Checked {
   uint64_t files = 0, databases = 0;

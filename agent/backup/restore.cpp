@@ -1,6 +1,7 @@
 // A backup as the data that it was made of.
 #include "backup/backups.hpp"
 
+#include "base/log.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -18,6 +19,28 @@ bool is_there(const Backup& b) { // stored, or on this host
 }
 
 } // namespace
+
+// What a restore finds damaged is no longer proven either.
+void Backups::unprove(const Backup& b, const std::string& why) {
+  auto all = m_records.of(b.site);
+  if (!all)
+    return;
+  const auto there = std::ranges::find(all->backups, b.serial, &Backup::serial);
+  if (there == all->backups.end() || there->proven_ms == 0)
+    return;
+  there->proven_ms = 0;
+  auto noted = m_records.put(*there);
+  const auto newest = std::ranges::find_if(
+      all->backups, [](const Backup& one) { return one.stored_ms != 0 && is_there(one); });
+  if (noted && newest == there) // of which the state is
+    noted = m_records.change_state(
+        b.site, [&](control::BackupState& state) { state.unproven = printable(why, 1'000); });
+  if (!noted)
+    log::error(cat("backup of '", b.site.str(), "': ", noted.error().message));
+  log::error(cat("backup of '", b.site.str(), "' is not proven any more: ", why));
+  if (m_host.changed)
+    m_host.changed();
+}
 
 Result<Backup> Backups::find(const SiteName& site, std::optional<uint64_t> serial) {
   const auto all = TRY(m_records.of(site)).backups;
@@ -85,8 +108,12 @@ Result<std::vector<std::string>> Backups::put_back(
   TRY(room_for(b, above));
   const Prover host = prover();
   const std::string path = tree + ".get";
+  std::optional<GotArchive> got; // nullopt: it is on this host
+  if (b.stored_ms != 0)
+    got = TRY(get_archive(host, *name, path));
   auto made = [&]() -> Result<Checked> {
-    const auto archive = TRY(b.stored_ms != 0 ? fetch(host, *name, path) : open_local(host, *name));
+    const auto archive =
+        TRY(got ? backup::verify(host, *name, path, std::move(*got)) : open_local(host, *name));
     if (archive.statement.sha256.str() != b.sha256)
       return fail(
           Code::denied, cat(b.name, ": it is not the archive that was stored under this name"));
@@ -96,6 +123,8 @@ Result<std::vector<std::string>> Backups::put_back(
   (void)m_host.disk.remove(path);
   if (!made) {
     (void)m_host.disk.remove_tree(tree);
+    if (is_verdict(made.error().code))
+      unprove(b, made.error().message);
     return std::unexpected(std::move(made).error());
   }
   return std::move(made->remarks);

@@ -473,6 +473,29 @@ TEST_CASE("a backup that was proven and is found damaged is proven no more; that
   CHECK(must(desk.backups->list(desk.blog)).sites.at(0).unproven != "");
 }
 
+TEST_CASE("a restore that finds a proven backup damaged takes the proof back; that the target does not give it changes nothing [fault-1209]") {
+  Desk desk;
+  auto proven = desk.make();
+  proven.proven_ms = 1;
+  must(Records(desk.store).put(proven));
+  const std::string tree = desk.scratch / "back/tree";
+  std::filesystem::create_directories(desk.scratch / "back");
+  for (const Code code : {Code::denied, Code::unreachable, Code::not_found}) {
+    desk.programs.first = [code](const std::string&, const std::string&) -> Result<void> {
+      return fail(code, "not today");
+    };
+    CHECK_FALSE(desk.backups->put_back(proven, tree, {}));
+    CHECK(desk.newest().proven_ms == 1);
+  }
+  desk.programs.first = {}; // what it gives now has no signature
+  const size_t changes = desk.changes;
+  CHECK_FALSE(desk.backups->put_back(proven, tree, {}));
+  CHECK(desk.newest().proven_ms == 0);
+  CHECK(desk.newest().stored_ms != 0);
+  CHECK(must(desk.backups->list(desk.blog)).sites.at(0).unproven != "");
+  CHECK(desk.changes == changes + 1);
+}
+
 TEST_CASE("a target that was set after the daemon started is not said to be missing [fault-1129]") {
   Desk desk;
   desk.config.target.clear();
