@@ -171,6 +171,12 @@ Result<control::Certificate> Certificates::revoke(const std::string& site) {
     save(record);
     log::warn(cat("certificate '", record.id, "' is revoked, and ordered again"));
   }
+  if (!any && records.front().facts.mode == "provided")
+    return fail(Code::preflight,
+        cat(site,
+            ": \"tls\" is \"provided\", so no CA was asked for it here: have it revoked where it "
+            "was issued, and put another one with a new key into its secret set (`chillboxctl "
+            "secrets push`)"));
   if (!any)
     return fail(Code::not_found, cat(site, ": no CA issued what is served"));
   const std::lock_guard lock(m_mutex);

@@ -205,7 +205,7 @@ TEST_CASE("a key that moves to memory is a new one, and nothing of the old one s
   CHECK_FALSE(std::filesystem::exists(host.paths.tls() + "/blog.pem"));
 }
 
-TEST_CASE("a certificate that was provided is served, looked at, and no CA is ever asked (tls 23)") {
+TEST_CASE("a certificate that was provided is served, looked at, and no CA is ever asked, nor for its revocation (tls 23) [fault-1212]") {
   TlsHost host;
   Authority ca("Company CA");
   const auto key = crypto::make_certificate_key();
@@ -222,6 +222,10 @@ TEST_CASE("a certificate that was provided is served, looked at, and no CA is ev
   must(os::real_disk().write(set + "/blog.pem", pem(90), 0440));
   host.deploy({"blog.example", "www.example"}, R"({"mode":"provided"})");
   CHECK(host.state() == "valid");
+  const auto refused = host.certificates->revoke("blog");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::preflight);
+  CHECK(says(refused.error().message, "have it revoked where it was issued"));
   CHECK(host.texts["blog"].certificate == host.paths.tls() + "/blog.pem");
   CHECK(host.file_is_good(host.paths.tls() + "/blog.pem"));
   auto now = host.certificates->all()->front();
