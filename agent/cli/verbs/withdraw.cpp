@@ -1,6 +1,7 @@
 // withdraw: marks a release as never to be started again.
 #include "cli/core/answer_table.hpp"
 #include "cli/core/options.hpp"
+#include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
@@ -13,10 +14,15 @@ constexpr std::array k_withdraw_options{
     Option{"VERSION", ArgKind::any_release, "",
         "release that is never good again, or version: all its releases"},
     Option{"-m,--message", ArgKind::text, "WHY", "the reason that a refusal gives"},
+    k_yes,
 };
 
 Result<void> run_withdraw(Call& call) {
   const std::string site = call.args.text("SITE"), version = call.args.text("VERSION");
+  TRY(must_agree(call,
+      cat("Withdraw ", printable(version, 60), " of '", site,
+          "'? It is never started again, nor deployed: this cannot be undone."),
+      false));
   const auto done = TRY(ask_or_print<control::Withdrawal>(call,
       {.verb = "withdraw",
           .args = {.site = site, .version = version, .why = call.args.text("message")}}));
