@@ -373,6 +373,16 @@ status_with_tls() { # ALERT DAYS
     [ "$(asked | jq -r '.[0]')" = secrets_withdraw ]
 }
 
+@test "report --link --json warns of a host without a certificate, as without --json [fault-1211]" {
+    start_daemon '{"report_link": {"result": {"url": "https://host.example/r/abc", "until_ms": 1795196014000}}, "tls": {"result": {"certificates": []}}}'
+    for json in "" --json; do
+        # shellcheck disable=SC2086 # or none
+        run -0 --separate-stderr chillboxctl report --link 1h $json
+        [[ "$stderr" == *"warning: this host has no valid certificate for its own name"* ]]
+    done
+    [ "$(jq -r .url <<<"$output")" = https://host.example/r/abc ]
+}
+
 @test "jobs does not say twice in which step a job failed" {
     start_daemon '{"jobs": {"result": {"jobs": [{"id": "j1", "kind": "deploy", "site": "blog", "version": "1", "state": "failed", "step": "check", "message": "check: it answers 500"},
       {"id": "j2", "kind": "deploy", "site": "blog", "version": "1", "state": "failed", "step": "start", "message": "it ended"}]}}}'

@@ -178,7 +178,7 @@ status_of() { # SEALED
     [ "$(grep -c '"unlock"' here.log)" = 3 ]
 }
 
-@test "[fault-1114] undo names the last change and the command that takes it back, and does it after a yes" {
+@test "[fault-1114] [fault-1216] undo names the last change and the command that takes it back, and does it after a yes" {
     job='{"id": "1a22025c00000000", "kind": "deploy", "site": "blog", "version": "2.0.0", "release": "2.0.0-1", "previous": "1.0.0-3", "state": "done", "actor": "uid:0 root", "finished_ms": 1795196014000}'
     sites='"sites": {"result": {"sites": [{"site": "blog", "state": "live"}]}}'
     back='"rollback": {"result": {"job": {"id": "j1", "kind": "rollback", "site": "blog", "state": "done", "message": "1.0.0 is live"}}}'
@@ -210,6 +210,8 @@ status_of() { # SEALED
     [[ "$output" == *"which started blog/web, blog/worker"*"chillboxctl stop blog/web && chillboxctl stop blog/worker"* ]]
     run -0 chillboxctl undo blog -y
     [ "$(tail -n 2 daemon.log | jq -r '[.verb, .args.site, .args.service] | join(" ")')" = $'stop blog web\nstop blog worker' ]
+    run -0 --separate-stderr chillboxctl undo blog -y --json
+    [ "$(jq -s -r '[length, .[0].schema, (.[0].jobs | length)] | join(" ")' <<<"$output")" = '1 chillbox.jobs.v1 2' ] # [fault-1216]
     again=$(jq -c '.previous = .release' <<<"$job")
     start_daemon "{$sites, $back, \"jobs\": {\"result\": {\"jobs\": [$starts, $again, $job]}}}"
     run -0 chillboxctl undo blog -y

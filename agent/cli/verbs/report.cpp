@@ -58,11 +58,11 @@ Result<void> link(Call& call) {
       .timeout_ms = static_cast<uint64_t>(call.args.duration("link", {}).count())};
   const auto made =
       TRY(ask_or_print<control::ReportLink>(call, {.verb = "report_link", .args = args}));
-  if (!made)
-    return {};
-  call.terminal.print(made->url);
-  call.terminal.print_status(cat("anyone who has it may read the report until ",
-      format_time(made->until_ms), "; `chillboxctl report --revoke` ends all links"));
+  if (made) {
+    call.terminal.print(made->url);
+    call.terminal.print_status(cat("anyone who has it may read the report until ",
+        format_time(made->until_ms), "; `chillboxctl report --revoke` ends all links"));
+  }
   if (!has_certificate(call, os::real_clock().wall_ms()))
     call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"),
         " this host has no valid certificate for its own name, so the link opens only if a proxy in "

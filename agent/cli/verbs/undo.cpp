@@ -7,6 +7,7 @@
 #include "cli/core/job_stream.hpp"
 #include "cli/core/last_change.hpp"
 #include "cli/core/options.hpp"
+#include "cli/core/progress.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
 
@@ -120,6 +121,24 @@ Result<Undo> find_undo(Call& call, const std::string& site) {
   return undo_of(site, *last, os::real_clock().wall_ms());
 }
 
+// With --json one object is printed, as `jobs` does.
+Result<void> stop_in_one_answer(
+    Call& call, const std::string& site, const std::vector<std::string>& services) {
+  control::JobList list;
+  Result<void> done;
+  for (auto service = services.begin(); done && service != services.end(); ++service) {
+    const auto text = TRY(ask(call.paths,
+        {.verb = "stop",
+            .args = {.site = site, .service = *service, .wait = true},
+            .timeout = std::chrono::milliseconds(-1)},
+        &call.error_data));
+    list.jobs.push_back(TRY(control::read_answer<control::JobAnswer>(text)).job);
+    done = verdict_of(list.jobs.back());
+  }
+  call.terminal.print(control::answer_text("jobs", list));
+  return done;
+}
+
 Result<void> run_undo(Call& call) {
   const std::string site = call.args.text("SITE");
   const Undo undo = TRY(find_undo(call, site));
@@ -131,6 +150,8 @@ Result<void> run_undo(Call& call) {
   if (undo.args.with_data.value_or(false))
     (void)TRY(show_data_loss(call, site, *undo.args.version));
   TRY(must_agree(call, "Do it?", false));
+  if (undo.services.size() > 1 && call.terminal.json())
+    return stop_in_one_answer(call, site, undo.services);
   for (const auto& service : undo.services)
     TRY(run_job_verb(call, undo.verb, {.site = site, .service = service}));
   if (!undo.services.empty())
