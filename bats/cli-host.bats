@@ -383,6 +383,13 @@ status_with_tls() { # ALERT DAYS
     [ "$(jq -r .url <<<"$output")" = https://host.example/r/abc ]
 }
 
+@test "doctor says a short disk in its own line alone, not as a warning of chillboxd too [fault-1215]" {
+    start_daemon "$(jq -c '.status.result.host.warnings += ["disk: /var/lib/chillbox: 1 MB of 1 GB free, less than the reserve of 5 %: deploys are refused: `chillboxctl prune`"]' <<<"$STATUS")"
+    run chillboxctl doctor
+    [[ "$output" == *"warn  chillboxd"*"the certificate ends in 3 days"* ]]
+    [[ "$output" != *"warn  chillboxd"*"disk: "* ]]
+}
+
 @test "jobs does not say twice in which step a job failed" {
     start_daemon '{"jobs": {"result": {"jobs": [{"id": "j1", "kind": "deploy", "site": "blog", "version": "1", "state": "failed", "step": "check", "message": "check: it answers 500"},
       {"id": "j2", "kind": "deploy", "site": "blog", "version": "1", "state": "failed", "step": "start", "message": "it ended"}]}}}'

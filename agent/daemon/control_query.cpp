@@ -54,17 +54,9 @@ std::vector<std::string> fleet_warnings(
 // As `doctor` has it.
 std::vector<std::string> disk_warnings(const rollout::HostContext& host) {
   std::vector<std::string> warnings;
-  for (const auto& disk : rollout::disks_of(host)) {
-    const auto& space = disk.space;
-    const uint64_t reserve = space.total_bytes / 100 * host.config.reserve_percent;
-    if (space.free_bytes < reserve)
-      warnings.push_back(cat("disk: ", disk.path, ": ", human_size(space.free_bytes), " of ",
-          human_size(space.total_bytes), " free, less than the reserve of ",
-          host.config.reserve_percent, " %: deploys are refused: `chillboxctl prune`"));
-    else if (space.total_inodes != 0 && space.free_inodes < space.total_inodes / 50)
-      warnings.push_back(cat("disk: ", disk.path, ": ", space.free_inodes, " of ",
-          space.total_inodes, " inodes free: `chillboxctl prune`"));
-  }
+  for (const auto& disk : rollout::disks_of(host))
+    if (const auto text = os::shortage_of(disk, host.config.reserve_percent); !text.empty())
+      warnings.push_back(cat("disk: ", text, ": `chillboxctl prune`"));
   return warnings;
 }
 

@@ -325,4 +325,14 @@ void sweep_temporaries(const std::string& dir, std::string_view beginning) {
   }
 }
 
+std::string shortage_of(const FileSystem& disk, uint32_t reserve_percent) {
+  const Space& space = disk.space;
+  if (space.free_bytes < space.total_bytes / 100 * reserve_percent)
+    return cat(disk.path, ": ", human_size(space.free_bytes), " of ", human_size(space.total_bytes),
+        " free, less than the reserve of ", reserve_percent, " %: deploys are refused");
+  if (space.total_inodes != 0 && space.free_inodes < space.total_inodes / 50)
+    return cat(disk.path, ": ", space.free_inodes, " of ", space.total_inodes, " inodes free");
+  return {};
+}
+
 } // namespace chillbox::os

@@ -34,6 +34,9 @@ struct FileSystem {
   Space space;
 };
 
+// What is short of it for people, of which this percentage is kept free; "": nothing is.
+std::string shortage_of(const FileSystem& disk, uint32_t reserve_percent);
+
 struct TreeLink {
   std::string path; // relative
   std::string target;

@@ -312,3 +312,19 @@ TEST_CASE("what a power cut left behind is swept, and nothing else") {
   CHECK(names(dir.path()).size() == 3);
   sweep_temporaries(dir / "none");
 }
+
+TEST_CASE("[fault-1215] what is short of a disk, in one wording: space under the reserve, else inodes") {
+  const auto text = [](uint64_t bytes, uint64_t inodes) {
+    return shortage_of({"/var",
+                           {.free_bytes = bytes * 1'000'000,
+                               .total_bytes = 100'000'000,
+                               .free_inodes = inodes,
+                               .total_inodes = 1000}},
+        5);
+  };
+  CHECK(text(4, 5) ==
+      "/var: 4.0 MB of 100.0 MB free, less than the reserve of 5 %: deploys are refused");
+  CHECK(text(5, 19) == "/var: 19 of 1000 inodes free");
+  CHECK(text(5, 20).empty());
+  CHECK(shortage_of({"/var", {.free_bytes = 9, .total_bytes = 9}}, 5).empty());
+}

@@ -219,20 +219,14 @@ void look_at_disk(Doctor& d, const std::string& path) {
   const auto space = d.disk.space(path);
   if (!space)
     return d.fail("disk", space.error().message, "chillboxctl init");
-  const uint64_t reserve = space->total_bytes / 100 * d.config.reserve_percent;
   const std::string text = cat(
       path, ": ", human_size(space->free_bytes), " of ", human_size(space->total_bytes), " free");
   const std::string todo =
       "chillboxctl prune; see du -xh, and limits.log_size, defaults.keep_releases in chillboxd.toml";
-  if (space->free_bytes < reserve)
-    return d.fail("disk",
-        cat(text, ", less than the reserve of ", d.config.reserve_percent,
-            " %: deploys are refused"),
-        todo);
-  if (space->total_inodes != 0 && space->free_inodes < space->total_inodes / 50)
-    return d.fail("disk",
-        cat(path, ": ", space->free_inodes, " of ", space->total_inodes, " inodes free"), todo);
-  if (space->free_bytes < 2 * reserve)
+  if (const auto trouble = os::shortage_of({path, *space}, d.config.reserve_percent);
+      !trouble.empty())
+    return d.fail("disk", trouble, todo);
+  if (space->free_bytes < space->total_bytes / 50 * d.config.reserve_percent)
     return d.warn("disk",
         cat(text, ", soon less than the reserve of ", d.config.reserve_percent, " %"), todo);
   d.ok("disk", text);

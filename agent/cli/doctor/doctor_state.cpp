@@ -283,7 +283,8 @@ void look_at_daemon(Doctor& d) {
       cat(host.refused_webhooks, " webhooks, ", host.refused_uploads,
           " uploads since chillboxd started"));
   for (const auto& warning : host.warnings)
-    d.warn("chillboxd", warning, "this stays until the next start of chillboxd");
+    if (!warning.starts_with("disk: ")) // looked at in its own line
+      d.warn("chillboxd", warning, "this stays until the next start of chillboxd");
   look_at_seal(d);
   look_at_fleet(d);
   look_at_sites(d);
