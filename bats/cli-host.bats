@@ -390,6 +390,12 @@ status_with_tls() { # ALERT DAYS
     [[ "$output" != *"warn  chillboxd"*"disk: "* ]]
 }
 
+@test "doctor says what to do about a name that somebody else has, not to restart the site [fault-1213]" {
+    start_daemon "$(jq -c '.status.result.sites[0].state = "live" | .status.result.sites[0].down = "asked for x; host.server_name of chillboxd.toml has that name, too: change one of them"' <<<"$STATUS")"
+    run -1 chillboxctl doctor
+    [[ "$output" == *"fail  site"*"-> deploy blog with another name, or change the other one; chillboxctl upgrade reads chillboxd.toml"* ]]
+}
+
 @test "jobs does not say twice in which step a job failed" {
     start_daemon '{"jobs": {"result": {"jobs": [{"id": "j1", "kind": "deploy", "site": "blog", "version": "1", "state": "failed", "step": "check", "message": "check: it answers 500"},
       {"id": "j2", "kind": "deploy", "site": "blog", "version": "1", "state": "failed", "step": "start", "message": "it ended"}]}}}'

@@ -127,6 +127,20 @@ first_line() { printf '%s\n' "${lines[0]}"; }
     wait_for 10 free
 }
 
+@test "[fault-1213] the host is given the name of a site: status names the setting, doctor what to do" {
+    name_is() { in_box sed -i "s/^#* *server_name = .*/$1/" /etc/chillbox/chillboxd.toml && in_box rc-service -q chillboxd restart && unlock; }
+    name_is 'server_name = "shop.example"'
+    taken() { ! ctl status >/dev/null; }
+    wait_for 10 taken
+    run -1 ctl status
+    [[ "$(first_line)" == "shop is down for visitors: asked for 'shop.example' on port 80, "*"; host.server_name of chillboxd.toml has that name, too: change one of them"* ]]
+    run -1 ctl doctor
+    [[ "$output" == *"-> deploy shop with another name, or change the other one; chillboxctl upgrade reads chillboxd.toml"* ]]
+    name_is '# server_name = "_"'
+    free() { ctl status >/dev/null; }
+    wait_for 10 free
+}
+
 @test "a site with the host's own name is refused, and both are named" {
     name=$(in_box hostname)
     attack_edit shop '.server_name = "'"$name"'" | .domain_list = ["'"$name"'"]'

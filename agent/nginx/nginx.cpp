@@ -401,8 +401,12 @@ Result<void> Nginx::check_by_name(const SiteName& site, const TextFacts& facts,
                     : cat("with ", answer->status,
                           answer->status == 200 ? cat(": ", printable(answer->body, 40))
                                                 : std::string()),
-            file.empty() ? std::string()
-                         : cat("; ", file, " has that name, too: change one of them")));
+            file.empty()
+                ? std::string()
+                : cat("; ",
+                      file.ends_with(cat("/", k_host_file)) ? "host.server_name of chillboxd.toml"
+                                                            : file,
+                      k_named_twice)));
   }
   return {};
 }

@@ -180,6 +180,8 @@ struct TextFacts {
   bool tls = false;
 };
 TextFacts facts_of_text(std::string_view text);
+// The end of what check_by_name() says where somebody else has the name.
+inline constexpr std::string_view k_named_twice = " has that name, too: change one of them";
 // By each of its names; check_by_name() judges the answers.
 std::vector<os::Probe> questions_by_name(const TextFacts& facts);
 

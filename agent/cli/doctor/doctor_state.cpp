@@ -10,6 +10,7 @@
 
 #include "base/text.hpp"
 #include "control/full_status.hpp"
+#include "nginx/nginx.hpp"
 #include "os/clock.hpp"
 #include "os/root_owned.hpp"
 
@@ -140,6 +141,9 @@ void look_at_damage(Doctor& d) {
 std::string todo_of(const control::SiteStatus& site, bool locked) {
   if (site.state == control::SiteState::sealed)
     return locked ? "chillboxctl unlock" : "send its secret set again, for this host's key";
+  if (site.down.find(nginx::k_named_twice) != std::string::npos)
+    return cat("deploy ", site.site,
+        " with another name, or change the other one; chillboxctl upgrade reads chillboxd.toml");
   return site.state == control::SiteState::refused
       ? cat("chillboxctl releases ", site.site)
       : cat("chillboxctl logs ", site.site, "; chillboxctl restart ", site.site);
