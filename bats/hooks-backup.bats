@@ -289,6 +289,14 @@ fails() {
     done
 }
 
+@test "[fault-1235] a bucket that is busy for a moment is asked again" {
+    with url=http://127.0.0.1:15556 bucket=busy <"$S3" >other
+    hook s3 other put h/s/1 <archive
+    [ "$(hook s3 other list)" = 'h/x 1' ]
+    hook s3 other delete h/s/1
+    [ "$(grep -c '/busy' "$BAD_LOG")" = 6 ]
+}
+
 @test "a target cannot have credentials sent elsewhere, names listed that lead elsewhere, or a terminal written to [fault-656] [attack-Z12]" {
     : >"$BAD_LOG"
     with url=http://127.0.0.1:15556 bucket=redirect <"$S3" >other

@@ -303,7 +303,7 @@ github() { # CERTIFICATE WORDS...
     laptop unshare -m sh -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' sh "$LAPTOP/hosts" env SSL_CERT_FILE="$1" CURL_CA_BUNDLE="$1" "${@:2}"
 }
 
-@test "[attack-I7] github:USER lets in with the keys that are there at that moment and signs nothing; another server, an unknown user and keys with options are refused [fault-744]" {
+@test "[attack-I7] github:USER lets in with the keys that are there at that moment and signs nothing; another server, an unknown user and keys with options are refused; a busy one is asked later [fault-744] [fault-1238]" {
     first_laptop
     mkdir -p "$LAPTOP/github"
     for name in one two; do ssh-keygen -q -t ed25519 -N '' -C "$name" -f "$LAPTOP/forge_$name"; done
@@ -316,7 +316,10 @@ github() { # CERTIFICATE WORDS...
         -keyout "$LAPTOP/github.key" -out "$LAPTOP/github.crt" 2>/dev/null
     laptop python3 -c 'import http.server, ssl, sys, os
 os.chdir(sys.argv[1])
-server = http.server.ThreadingHTTPServer(("127.0.0.77", 443), http.server.SimpleHTTPRequestHandler)
+class Keys(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(429) if "/busy." in self.path else super().do_GET()
+server = http.server.ThreadingHTTPServer(("127.0.0.77", 443), Keys)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(sys.argv[2], sys.argv[3])
 server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -331,6 +334,9 @@ server.serve_forever()' "$LAPTOP/github" "$LAPTOP/github.crt" "$LAPTOP/github.ke
         run ! github "$LAPTOP/github.crt" chillboxctl people add eve --key "github:$user" -H root@web1.example
     done
     [[ "$output" == *"'command="*"is no public key of ssh"* ]]
+    run -3 github "$LAPTOP/github.crt" chillboxctl people add eve --key github:nobody -H root@web1.example
+    run -5 github "$LAPTOP/github.crt" chillboxctl people add eve --key github:busy -H root@web1.example
+    [[ "$output" == *"it answered 429: try again later"* ]]
     run -5 github /etc/ssl/certs/ca-certificates.crt chillboxctl people add eve --key github:max-m -H root@web1.example
     [[ "$output" == *certificate* ]]
     in_box test ! -e /etc/chillbox/people/eve.json

@@ -91,10 +91,13 @@ Result<Json> parse_toml(std::string_view written, std::string_view file, Lines& 
     if (++line; !is_utf8(text))
       return fail(Code::invalid, cat(file, ":", line, ": is not UTF-8"));
   const toml::parse_result result = toml::parse(written);
-  if (!result)
+  if (!result) {
+    const std::string_view what = result.error().description();
+    const bool is_bare_word = what.ends_with("could not determine value type");
     return fail(Code::invalid,
-        cat(file, ":", result.error().source().begin.line, ": ",
-            printable(result.error().description())));
+        cat(file, ":", result.error().source().begin.line, ": ", printable(what),
+            is_bare_word ? ": text is written in quotes" : ""));
+  }
   Converter converter(file, lines);
   Json json = converter.convert(result.table(), "", 1);
   if (!converter.problems().empty())

@@ -37,6 +37,23 @@ bool mentions_error(std::string_view line) {
       [&](std::string_view word) { return text.find(word) != std::string::npos; });
 }
 
+// What gunicorn says after what it is about.
+bool is_consequence(std::string_view line) {
+  const std::string text = lower(line);
+  return std::ranges::any_of(
+      std::array<std::string_view, 4>{"exited with code", "reason: app failed to load",
+          "reason: worker failed to boot", "shutting down: master"},
+      [&](std::string_view words) { return text.find(words) != std::string::npos; });
+}
+
+bool mentions_cause(std::string_view line) {
+  return mentions_error(line) && !is_consequence(line);
+}
+
+bool begins_as_failure(std::string_view line) {
+  return line.starts_with("Failed to ") || line.starts_with("failed to ");
+}
+
 // Lines that are set in are of a traceback's frames, or of a list.
 bool is_set_in(std::string_view line) {
   return line.starts_with(' ') || line.starts_with('\t');
@@ -55,7 +72,7 @@ std::string_view announced(std::span<const std::string_view> after) {
 
 std::string first_error(std::string_view output) {
   const auto lines = split(output, '\n');
-  for (const auto kind : {begins_as_error, mentions_error})
+  for (const auto kind : {begins_as_error, mentions_cause, begins_as_failure, mentions_error})
     for (size_t at = 0; at < lines.size(); ++at)
       if (const auto line = trim(lines[at]); !is_set_in(lines[at]) && kind(line))
         return printable(line.ends_with(':')

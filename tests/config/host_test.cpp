@@ -294,6 +294,16 @@ TEST_CASE("characters outside of ASCII may be in comments and strings, and quote
         "log_level: found")); // read, and not a level
 }
 
+TEST_CASE("[fault-1237] text without quotes is named as that") {
+  Lines lines;
+  for (const char* word : {"web1.example", "off"}) {
+    const auto json = parse_toml(cat("[host]\nserver_name = ", word, "\n"), "x", lines);
+    REQUIRE_FALSE(json);
+    CHECK(json.error().message.starts_with("x:2: "));
+    CHECK(json.error().message.ends_with(": text is written in quotes"));
+  }
+}
+
 TEST_CASE("a sender's file has keys, newest first, and what it is limited to") {
   init_crypto();
   const auto sender = parse_sender(cat("# rotated\n\n", k_key, "\r\nwhsec_", std::string(32, 'A'),

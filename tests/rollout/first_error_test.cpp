@@ -22,6 +22,20 @@ TEST_CASE("[fault-286] the reason is the first line that says an error, not the 
       "ModuleNotFoundError: No module named 'x'");
 }
 
+TEST_CASE("[fault-1236] the reason is what gunicorn could not load, not how its worker ended") {
+  CHECK(first_error("[2026-12-01] [1388] [INFO] Booting worker with pid: 1388\n"
+                    "Failed to find attribute 'create_app' in 'shop_web.app'.\n"
+                    "[2026-12-01] [1388] [INFO] Worker exiting (pid: 1388)\n"
+                    "[2026-12-01] [1385] [ERROR] Worker (pid:1388) exited with code 4.\n"
+                    "[2026-12-01] [1385] [ERROR] Shutting down: Master\n"
+                    "[2026-12-01] [1385] [ERROR] Reason: App failed to load.\n") ==
+      "Failed to find attribute 'create_app' in 'shop_web.app'.");
+  CHECK(first_error("[1385] [ERROR] Worker (pid:1388) exited with code 3.\n") ==
+      "[1385] [ERROR] Worker (pid:1388) exited with code 3.");
+  CHECK(first_error("Failed to warm the cache, going on without\n[ERROR] no database\n") ==
+      "[ERROR] no database");
+}
+
 TEST_CASE("[fault-1154] a reason that ends with a colon is said with what it announces") {
   CHECK(
       first_error(

@@ -30,9 +30,12 @@ Result<std::vector<std::string>> fetch_github(const std::string& user) {
   const Http http = TRY(Http::create(""));
   const auto reply =
       TRY_IN("GitHub", http.send({.url = cat("https://github.com/", user, ".keys")}));
+  if (reply.status == 404)
+    return fail(Code::not_found, cat("GitHub has no user '", user, "'"));
   if (reply.status != 200)
-    return fail(
-        Code::not_found, cat("GitHub has no keys of '", user, "': it answered ", reply.status));
+    return fail(Code::unreachable,
+        cat("GitHub did not give the keys of '", user, "': it answered ", reply.status,
+            ": try again later"));
   auto keys = TRY_IN(cat(k_github, user), public_keys_in(reply.body));
   std::erase_if(keys, is_minisign); // a forge says who may come in, not whose signatures count
   return keys;
