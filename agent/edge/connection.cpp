@@ -1,7 +1,9 @@
 #include "edge/connection.hpp"
 
 #include "base/text.hpp"
+#include "os/io.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -14,6 +16,7 @@ namespace {
 constexpr size_t k_head_piece = 4096;          // of a head; most are smaller
 constexpr size_t k_kept = 8192;                // of a buffer between two requests
 constexpr size_t k_read_available = 64 * 1024; // without waiting
+constexpr size_t k_move = 256 * 1024;          // of a body into a pipe
 constexpr os::Millis k_linger{1'000};
 constexpr uint64_t k_linger_bytes = 256 * 1024;
 
@@ -125,6 +128,34 @@ Result<size_t> Connection::read_body(char* data, size_t size) {
     return fail(Code::unreachable, "the client is gone");
   m_body_left -= got;
   return got;
+}
+
+Result<Connection::Moved> Connection::move_body(int pipe) {
+  const size_t early = static_cast<size_t>(
+      std::min<uint64_t>(m_body_left, m_buffers.in.size() - m_taken));
+  if (early > 0) {
+    std::string_view rest = std::string_view(m_buffers.in).substr(m_taken, early);
+    const int error = os::write_fully(pipe, rest);
+    m_taken += early;
+    m_body_left -= early;
+    return Moved{early, error};
+  }
+  for (;;) {
+    if (now() >= m_deadline)
+      return fail(Code::timed_out, "the client was too slow");
+    // Only what is there is taken: it does not wait for the client, but for room in the pipe.
+    TRY(wait(POLLIN, m_deadline));
+    const ssize_t n = ::splice(m_fd, nullptr, pipe, nullptr,
+        static_cast<size_t>(std::min<uint64_t>(m_body_left, k_move)), SPLICE_F_MOVE);
+    if (n > 0) {
+      m_body_left -= static_cast<uint64_t>(n);
+      return Moved{static_cast<size_t>(n), 0};
+    }
+    if (n == 0 || errno == ECONNRESET)
+      return fail(Code::unreachable, "the client is gone");
+    if (errno != EINTR && errno != EAGAIN)
+      return Moved{0, errno};
+  }
 }
 
 Result<bool> Connection::flush_available() {

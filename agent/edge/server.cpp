@@ -15,7 +15,6 @@ namespace {
 
 using control::PacketVerb;
 
-constexpr size_t k_upload_piece = 64 * 1024; // of an upload
 constexpr os::Millis k_least_wait{1'000};
 constexpr uint64_t k_upload_least = 64 * 1024; // in m_options.upload_piece
 
@@ -207,7 +206,6 @@ std::optional<Response> Server::upload(RequestContext& x) {
 }
 
 std::optional<Response> Server::receive_upload(RequestContext& x, uint64_t size, Answer begun) {
-  std::array<char, k_upload_piece> piece;
   const os::Millis end = now() + m_options.upload;
   uint64_t extend_at = UINT64_MAX; // when no more than so much is left
   while (x.connection.body_left() > 0) {
@@ -215,19 +213,18 @@ std::optional<Response> Server::receive_upload(RequestContext& x, uint64_t size,
       extend_at = x.connection.body_left() - std::min(x.connection.body_left(), k_upload_least);
       x.connection.set_deadline(std::min(end, now() + m_options.upload_piece));
     }
-    const auto got = x.connection.read_body(piece.data(), piece.size());
-    if (!got) {
+    const auto moved = x.connection.move_body(begun.fd.get());
+    if (!moved) {
       const uint64_t came = size - x.connection.body_left();
       m_monitor.send(PacketVerb::upload_done,
           {begun.ticket, cat(control::k_cut_off, " after ", came, " of ", size, " bytes")});
       return std::nullopt;
     }
-    std::string_view rest(piece.data(), *got);
-    if (const int err = os::write_fully(begun.fd.get(), rest)) {
+    if (moved->error != 0) {
       // It takes no more, and says why.
       begun.fd.reset();
       return answer_response(m_monitor.ask(PacketVerb::upload_done,
-          {begun.ticket, fail_errno("write to the monitor", err).error().message},
+          {begun.ticket, fail_errno("write to the monitor", moved->error).error().message},
           m_options.answer));
     }
   }
