@@ -131,8 +131,8 @@ Result<size_t> Connection::read_body(char* data, size_t size) {
 }
 
 Result<Connection::Moved> Connection::move_body(int pipe) {
-  const size_t early = static_cast<size_t>(
-      std::min<uint64_t>(m_body_left, m_buffers.in.size() - m_taken));
+  const size_t early =
+      static_cast<size_t>(std::min<uint64_t>(m_body_left, m_buffers.in.size() - m_taken));
   if (early > 0) {
     std::string_view rest = std::string_view(m_buffers.in).substr(m_taken, early);
     const int error = os::write_fully(pipe, rest);

@@ -43,13 +43,13 @@ constexpr auto k_everyone = std::to_array<int>(
 
 // The HTTP process: connections from a listener that it was given, uploads into files that it was
 // given, threads.
-constexpr auto k_edge = std::to_array<int>({SCMP_SYS(accept), SCMP_SYS(accept4),
-    SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(setsockopt), SCMP_SYS(select),
-    SCMP_SYS(pselect6), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
-    SCMP_SYS(epoll_pwait), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(timerfd_create),
-    SCMP_SYS(timerfd_settime), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(ftruncate),
-    SCMP_SYS(fallocate), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(sendfile),
-    SCMP_SYS(splice)});
+constexpr auto k_edge =
+    std::to_array<int>({SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(getsockname),
+        SCMP_SYS(getpeername), SCMP_SYS(setsockopt), SCMP_SYS(select), SCMP_SYS(pselect6),
+        SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+        SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
+        SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
+        SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(sendfile), SCMP_SYS(splice)});
 
 // Files, by descriptor or path: the process's whole file system is one directory. No device, fifo,
 // hard link, owner or attribute.
