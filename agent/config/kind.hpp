@@ -17,8 +17,7 @@ namespace chillbox::config {
 
 inline constexpr size_t k_max_kind_json = 16 * 1024; // bytes
 
-// Those that sites of the original chillbox have, where they do nothing either, come last.
-inline constexpr size_t k_first_original_field = 10;
+// What of the site file not every kind of service reads.
 inline constexpr auto k_fields_of_some_kinds =
     std::to_array<std::string_view>({"app", "at", "body_max", "fallback", "health", "listen",
         "not_found", "preload", "request_timeout", "threads", "log_level", "max_requests",

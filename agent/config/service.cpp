@@ -249,17 +249,14 @@ void check_runs(const Location& at, const Service& service, const KnownKinds& ki
 }
 
 // Of the fields that the file has, those that nothing of the kind reads.
-std::vector<std::string> unread(const Service& service, const KnownKinds& kinds, bool original) {
+std::vector<std::string> unread(const Service& service, const KnownKinds& kinds) {
   const auto kind = kinds.find(service.lang);
   if (service.worker || kind == kinds.end() || !kind->second.fields)
     return {};
   std::vector<std::string> names;
-  for (size_t i = 0; i < k_fields_of_some_kinds.size(); ++i)
-    if (const std::string name(k_fields_of_some_kinds[i]);
-        (i >= k_first_original_field) == original &&
-        std::ranges::find(service.fields, name) != service.fields.end() &&
-        std::ranges::find(*kind->second.fields, name) == kind->second.fields->end())
-      names.push_back(name);
+  std::ranges::copy_if(service.fields, std::back_inserter(names), [&](const auto& name) {
+    return std::ranges::find(*kind->second.fields, name) == kind->second.fields->end();
+  });
   return names;
 }
 
@@ -342,9 +339,6 @@ void adopt_services(const Location& at, Site& site, const KnownKinds& kinds) {
     check_runs(location_of(at, site, i), site.services[i], kinds);
     if (const auto why = taken_name(site.services[i].name.str()); !kinds.empty() && !why.empty())
       (location_of(at, site, i) / "name").problem(why);
-    for (const auto& field : unread(site.services[i], kinds, false))
-      (location_of(at, site, i) / field)
-          .problem(cat("does nothing for lang '", site.services[i].lang, "': take it out"));
   }
 }
 
@@ -361,7 +355,7 @@ std::string taken_name(const std::string& name) {
 std::vector<std::string> idle_fields(const Site& site, const KnownKinds& kinds) {
   std::vector<std::string> lines;
   for (const auto& service : site.services)
-    if (const auto names = unread(service, kinds, true); !names.empty())
+    if (const auto names = unread(service, kinds); !names.empty())
       lines.push_back(cat("service '", service.name.str(), "': ", join(names, ", "),
           names.size() == 1 ? " does" : " do", " nothing for lang '", service.lang, "'"));
   return lines;

@@ -19,8 +19,8 @@ void adopt_services(const Location& at, Site& site, const KnownKinds& kinds);
 
 // Why no new release has a service of this name, although one that is live may; "": it may.
 std::string taken_name(const std::string& name);
-// A line for each service with fields that do nothing for its kind, as sites of the original
-// chillbox may have them. Other such fields are problems.
+// A line for each service with fields that do nothing for its kind. They are no problems: sites of
+// the original chillbox have some.
 std::vector<std::string> idle_fields(const Site& site, const KnownKinds& kinds);
 
 } // namespace chillbox::config
