@@ -118,8 +118,10 @@ Result<void> LogRun::read() {
 Result<void> LogRun::on_news(const Json& json) {
   const auto news = TRY(control::from_json<control::LogNews>(json));
   m_tried = 0;
-  if (news.look)
+  if (news.look) {
+    m_again = false;
     return read();
+  }
   Fd text = TRY(control::receive_descriptor(m_connection));
   Fd marks = news.marks ? TRY(control::receive_descriptor(m_connection)) : Fd();
   const LogSource source{news.service, news.stream};
@@ -152,11 +154,11 @@ Result<void> LogRun::ask_files(const std::vector<std::string>& streams) {
   auto answer = ask_connected(m_call.paths, question, m_connection, &m_call.error_data);
   // Whoever follows does so through an upgrade or a restart of chillboxd.
   question.args.since_ms.reset();
-  m_again = true;
   for (m_tried = 0; m_follow && m_read_once && outcome && m_tried < k_tries; ++m_tried) {
     if (!answer && answer.error().code != Code::unreachable)
       break;
     std::this_thread::sleep_for(k_pause); // nothing says when it is back
+    m_again = true;
     answer = ask_connected(m_call.paths, question, m_connection, &m_call.error_data);
   }
   TRY(outcome);
