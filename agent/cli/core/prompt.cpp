@@ -142,4 +142,9 @@ Result<void> must_agree(const Call& call, std::string_view question, bool by_def
   return fail(Code::failure, "nothing was changed");
 }
 
+Result<void> must_agree_at_terminal(const Call& call, std::string_view question) {
+  auto agreed = must_agree(call, question, false);
+  return agreed || agreed.error().code == Code::usage ? Result<void>{} : agreed; // no terminal
+}
+
 } // namespace chillbox::cli

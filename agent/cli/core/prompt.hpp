@@ -46,5 +46,7 @@ Result<std::string> ask_line(
 Result<bool> agree(const Call& call, std::string_view question, bool by_default);
 // For what is not done without a yes. failure: "nothing was changed".
 Result<void> must_agree(const Call& call, std::string_view question, bool by_default);
+// For what a script does without a yes and a person at a terminal does not. failure: as above.
+Result<void> must_agree_at_terminal(const Call& call, std::string_view question);
 
 } // namespace chillbox::cli

@@ -16,10 +16,9 @@ constexpr std::array k_secrets_withdraw_options{k_site,
 
 Result<void> run_secrets_withdraw(Call& call) {
   const std::string site = call.args.text("SITE");
-  TRY(must_agree(call,
+  TRY(must_agree_at_terminal(call,
       cat("Withdraw old secret sets of '", site,
-          "'? None of them is used again: this cannot be undone."),
-      false));
+          "'? None of them is used again: this cannot be undone.")));
   const auto done = TRY(ask_or_print<control::SecretsWithdrawal>(call,
       {.verb = "secrets_withdraw",
           .args = {.site = site, .serial = call.args.number("SERIAL", 0)}}));

@@ -19,10 +19,9 @@ constexpr std::array k_withdraw_options{
 
 Result<void> run_withdraw(Call& call) {
   const std::string site = call.args.text("SITE"), version = call.args.text("VERSION");
-  TRY(must_agree(call,
+  TRY(must_agree_at_terminal(call,
       cat("Withdraw ", printable(version, 60), " of '", site,
-          "'? It is never started again, nor deployed: this cannot be undone."),
-      false));
+          "'? It is never started again, nor deployed: this cannot be undone.")));
   const auto done = TRY(ask_or_print<control::Withdrawal>(call,
       {.verb = "withdraw",
           .args = {.site = site, .version = version, .why = call.args.text("message")}}));
