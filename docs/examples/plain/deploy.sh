@@ -47,14 +47,14 @@ pad() { # BYTE: the key, 64 bytes with zeros at its end, each with XOR
 printf '%s.%s.' "$id" "$time" >"$packed/said"
 { pad 0x36; cat "$packed/said" body; } | openssl dgst -sha256 -binary >"$packed/inner"
 signature=v1,$({ pad 0x5c; cat "$packed/inner"; } | openssl dgst -sha256 -binary | openssl base64 -A)
-curl -sSf "$url/v1/hooks" -H "webhook-id: $id" -H "webhook-timestamp: $time" -H "webhook-signature: $signature" \
+curl -sSf --retry 5 "$url/v1/hooks" -H "webhook-id: $id" -H "webhook-timestamp: $time" -H "webhook-signature: $signature" \
   -H 'content-type: application/json' --data-binary @body >answer
 
 # Upload it, going on where it broke off, and follow the job to its end.
 link() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p' answer; }
-curl -sSf -T "$file.minisig" -H 'expect:' "$url$(link signature)"
+curl -sSf --retry 5 -T "$file.minisig" -H 'expect:' "$url$(link signature)"
 send() { curl -sSf -C "$1" -T "$file" -H 'expect:' "$url$(link artifact)"; }
-received() { curl -sSf "$url$(link status)" | sed -n 's/.*"upload":{"received":\([0-9]*\),"running":'"$1"'}.*/\1/p'; }
+received() { curl -sSf --retry 5 "$url$(link status)" | sed -n 's/.*"upload":{"received":\([0-9]*\),"running":'"$1"'}.*/\1/p'; }
 send 0 || {
   while [ -n "$(received true)" ]; do sleep 1; done # the host still waits for the rest
   send "$(received false)"
