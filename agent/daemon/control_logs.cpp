@@ -167,8 +167,8 @@ Result<control::Done> log_files(const Call& call) {
   for (const auto& log : logs)
     TRY(sender.first(log));
   TRY(say_look(call));
-  while (call.args.follow.value_or(false) && !call.state.stopping) {
-    TRY(may_wait(call, ""));
+  while (call.args.follow.value_or(false)) {
+    TRY(may_wait(call, "")); // a daemon that stops says so: the next one is asked
     call.host().clock.sleep(k_between_looks);
     if (!has_read_all(call.fd()))
       continue;

@@ -154,9 +154,8 @@ Result<void> LogRun::ask_files(const std::vector<std::string>& streams) {
   auto answer = ask_connected(m_call.paths, question, m_connection, &m_call.error_data);
   // Whoever follows does so through an upgrade or a restart of chillboxd.
   question.args.since_ms.reset();
-  for (m_tried = 0; m_follow && m_read_once && outcome && m_tried < k_tries; ++m_tried) {
-    if (!answer && answer.error().code != Code::unreachable)
-      break;
+  const auto lost = [&] { return !answer && answer.error().code == Code::unreachable; };
+  for (m_tried = 0; m_follow && m_read_once && outcome && lost() && m_tried < k_tries; ++m_tried) {
     std::this_thread::sleep_for(k_pause); // nothing says when it is back
     m_again = true;
     answer = ask_connected(m_call.paths, question, m_connection, &m_call.error_data);
