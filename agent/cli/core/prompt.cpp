@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <optional>
 
 namespace chillbox::cli {
@@ -19,13 +20,24 @@ constexpr size_t k_max_passphrase = 1000;
 // A terminal keeps 4,095 bytes of a line, and drops the rest without a word.
 constexpr size_t k_max_typed_line = 4094;
 
+// Until there is something to read, or a signal has come whose effect is deferred: also one that
+// came since it was last asked for. false: poll's error.
+bool wait_for_input(int fd) {
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
+  pollfd readable{fd, POLLIN, 0};
+  const bool waited = interrupted() || ::ppoll(&readable, 1, nullptr, &before) >= 0;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return waited;
+}
+
 // Reads up to the end of the line, which is left out. It reads one byte at a time, because what
 // follows the line is for another reader. nullopt: there was no line any more.
 Result<std::optional<size_t>> read_line(int fd, std::span<uint8_t> out, std::string_view what) {
   for (size_t n = 0;;) {
     uint8_t byte = 0;
-    pollfd readable{fd, POLLIN, 0}; // a read would go on after a signal whose effect is deferred
-    const bool waited = ::poll(&readable, 1, -1) >= 0;
+    const bool waited = wait_for_input(fd);
     if (interrupted())
       return fail(Code::interrupted, "interrupted");
     const ssize_t got = waited ? ::read(fd, &byte, 1) : -1;
