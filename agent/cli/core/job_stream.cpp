@@ -1,6 +1,7 @@
 #include "cli/core/job_stream.hpp"
 
 #include "base/text.hpp"
+#include "cli/core/connection.hpp"
 #include "cli/core/interrupt.hpp"
 #include "cli/core/progress.hpp"
 #include "cli/core/terminal.hpp"
