@@ -108,14 +108,14 @@ END
 }
 
 @test "a release that was withdrawn is no target of a rollback, and its artifact is not taken again [attack-B5]" {
-    run -0 ctl withdraw hello 1.2.0 -y -m 'it lets strangers in'
+    run -0 ctl withdraw hello 1.2.0 -m 'it lets strangers in'
     [ "$(json releases hello '[.releases[] | select(.withdrawn) | .version] | join(" ")')" = 1.2.0 ]
     [[ "$(ctl releases hello)" == *withdrawn*"it lets strangers in"* ]]
     [[ "$(ordered site.rollback '{"site": "hello", "version": "1.2.0"}')" == *"1.2.0 of 'hello' was withdrawn by uid:0 root on "*": it lets strangers in"* ]]
     [[ "$(ordered site.rollback '{"site": "hello"}')" == "denied: select: release 1.1.0-1 is not started again"* ]]
     run -4 send "$LAPTOP/out/hello-1.2.0.tar.zst.age"
     [[ "$output" == *"1.2.0 of 'hello' was withdrawn by uid:0 root"* ]]
-    run -3 ctl withdraw hello 7.7.7 -y
+    run -3 ctl withdraw hello 7.7.7
     [ "$(live)" = 1.3.0 ]
     [ "$(get /)" = "hello from 1.3.0" ]
     [[ "$(ctl audit -n 20)" == *withdraw* ]]
@@ -124,13 +124,13 @@ END
 @test "a secret that leaked does not come back with the release that it was live with [attack-B5]" {
     deploy_as 1.4.0
     secrets 'new' # 1.4.0 runs with it, 1.3.0 did not
-    run -0 ctl secrets withdraw hello -y
+    run -0 ctl secrets withdraw hello
     [ "$(in_box sh -c 'ls /var/lib/chillbox/secrets | wc -l')" = 1 ]
     run -0 ctl rollback hello 1.3.0
     [[ "$output" == *"was withdrawn"*"the release starts with the set that is in use"* ]]
     [ "$(get /)" = "hello from 1.3.0" ]
     in_box grep -q new /run/chillbox/secrets/hello/api/api.cfg
-    run -7 ctl secrets withdraw hello 99999999 -y
+    run -7 ctl secrets withdraw hello 99999999
     [[ "$output" == *"is in use: deploy a newer one first"* ]]
 }
 

@@ -55,7 +55,7 @@ set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.ex
     [ -z "$(find "$LAPTOP_HOME/cache" -name '*.secrets.*')" ] # what was sent has no name there
 }
 
-@test "[fault-1232] a connection that breaks while secrets are sent is made anew, and one that breaks while they are taken is followed by another" {
+@test "[fault-1232] if the connection breaks while secrets are sent, they are sent again; if it breaks while the host takes them, the job is followed by another one" {
     jobs=$(json jobs '.jobs | length')
     printf '700\n' >"$LAPTOP/cut" # in the middle of the order
     run -0 set_from 'cut hush' WHISPER

@@ -256,7 +256,7 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
 
 @test "what was withdrawn on the second host is found before anything is stopped: exit 8 [fault-1148]" {
     run -0 move --back -y
-    on 2 ctl withdraw hello 1.0.0 -y -m 'a leak'
+    on 2 ctl withdraw hello 1.0.0 -m 'a leak'
     run -8 move -y
     [[ "$output" == *"web2: 1.0.0-1 of hello was withdrawn there, and is never started again: give it another version"* ]]
     [ "$(held "$WEB1")" = '' ]

@@ -57,7 +57,7 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
     run -7 rollout stop
 }
 
-@test "[fault-1233] a connection that breaks while a host gets the artifact is made anew, and the upload goes on" {
+@test "[fault-1233] if the connection breaks while a host gets the artifact, another one is opened, and the upload continues" {
     new
     head -c 300000 /dev/urandom >api/noise
     echo 200000 2 >"$LAPTOP/cut" # after each host was looked at

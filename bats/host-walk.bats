@@ -100,7 +100,7 @@ bring() { on "$1" ctl rollout take "$(base64 -w 0 "$2")"; }
     new
     rollout run -y >said 2>&1 &
     wait_for 60 in_state 1 'done'
-    on 1 ctl withdraw hello "$was" -y -m 'a leak'
+    on 1 ctl withdraw hello "$was" -m 'a leak'
     status=0
     wait $! || status=$?
     cat said

@@ -3,6 +3,7 @@
 #include "config/references.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 namespace chillbox::config {
@@ -42,7 +43,10 @@ void read_environment(const Location& at, const Json& json, Service& service) {
   read_variables(at, json, false, service.environment);
 }
 
-// The name is also that of a folder in the artifact, where these have another meaning.
+// Of the artifact, with a meaning of their own.
+constexpr std::array<std::string_view, 3> k_folders{"nginx", "redis", "immutable"};
+
+// The name is also that of a folder in the artifact.
 std::optional<ServiceName> read_name(const Location& at, const Json& json) {
   if (!json.is_string())
     return at.refuse(json, "a string: the service's name");
@@ -52,7 +56,7 @@ std::optional<ServiceName> read_name(const Location& at, const Json& json) {
     at.problem(name.error().message);
     return std::nullopt;
   }
-  if (text == "nginx" || text == "redis" || text == "immutable") {
+  if (std::ranges::find(k_folders, text) != k_folders.end()) {
     at.problem(cat(
         "'", text, "' is a folder of the artifact with a meaning of its own: choose another name"));
     return std::nullopt;
@@ -343,7 +347,7 @@ void adopt_services(const Location& at, Site& site, const KnownKinds& kinds) {
 }
 
 std::string taken_name(const std::string& name) {
-  for (const std::string_view folder : {"nginx", "redis", "immutable"})
+  for (const auto folder : k_folders)
     if (same_but_for_case(name, folder))
       return cat("'", name, "' is '", folder,
           "' but for case, a folder of the artifact with a meaning of its own: choose another name");

@@ -130,31 +130,28 @@ Result<size_t> Connection::read_body(char* data, size_t size) {
   return got;
 }
 
-Result<Connection::Moved> Connection::move_body(int pipe) {
+Result<int> Connection::move_body(int pipe) {
   const size_t early =
       static_cast<size_t>(std::min<uint64_t>(m_body_left, m_buffers.in.size() - m_taken));
   if (early > 0) {
     std::string_view rest = std::string_view(m_buffers.in).substr(m_taken, early);
-    const int error = os::write_fully(pipe, rest);
     m_taken += early;
     m_body_left -= early;
-    return Moved{early, error};
+    return os::write_fully(pipe, rest);
   }
   for (;;) {
-    if (now() >= m_deadline)
-      return fail(Code::timed_out, "the client was too slow");
     // Only what is there is taken: it does not wait for the client, but for room in the pipe.
     TRY(wait(POLLIN, m_deadline));
     const ssize_t n = ::splice(m_fd, nullptr, pipe, nullptr,
         static_cast<size_t>(std::min<uint64_t>(m_body_left, k_move)), SPLICE_F_MOVE);
     if (n > 0) {
       m_body_left -= static_cast<uint64_t>(n);
-      return Moved{static_cast<size_t>(n), 0};
+      return 0;
     }
     if (n == 0 || errno == ECONNRESET)
       return fail(Code::unreachable, "the client is gone");
     if (errno != EINTR && errno != EAGAIN)
-      return Moved{0, errno};
+      return errno;
   }
 }
 

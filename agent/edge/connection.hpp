@@ -41,12 +41,9 @@ public:
   void expect_body(uint64_t length) { m_body_left = length; }
   // Up to `size` bytes of the body; 0: it is all read. Errors: timed_out, unreachable.
   Result<size_t> read_body(char* data, size_t size);
-  struct Moved {
-    size_t bytes;
-    int error; // errno of the pipe, which takes no more; 0
-  };
-  // As read_body, into a pipe and without a copy of the bytes here.
-  Result<Moved> move_body(int pipe);
+  // Some of the body goes into a pipe, without a copy of the bytes here. Not 0: errno of the pipe,
+  // which takes no more. Errors: as read_body.
+  Result<int> move_body(int pipe);
   uint64_t body_left() const { return m_body_left; }
   // The body, when all of it was read; it is taken then.
   std::optional<std::string_view> whole_body();

@@ -7,7 +7,6 @@
 #include "os/io.hpp"
 
 #include <algorithm>
-#include <array>
 #include <stdexcept>
 
 namespace chillbox::edge {
@@ -220,11 +219,11 @@ std::optional<Response> Server::receive_upload(RequestContext& x, uint64_t size,
           {begun.ticket, cat(control::k_cut_off, " after ", came, " of ", size, " bytes")});
       return std::nullopt;
     }
-    if (moved->error != 0) {
+    if (*moved != 0) {
       // It takes no more, and says why.
       begun.fd.reset();
       return answer_response(m_monitor.ask(PacketVerb::upload_done,
-          {begun.ticket, fail_errno("write to the monitor", moved->error).error().message},
+          {begun.ticket, fail_errno("write to the monitor", *moved).error().message},
           m_options.answer));
     }
   }

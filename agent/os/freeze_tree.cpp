@@ -99,7 +99,8 @@ private:
             cat(at.below(item.name), ": it has ", in.st.st_nlink,
                 " names; hard links are not allowed"));
       TRY(freeze(in.fd.get(), in.st, 0400, at, item.name));
-      if (!was_frozen || ::geteuid() != 0) // root's was never anybody's else, or has been asked for
+      if (!was_frozen ||
+          ::geteuid() != 0) // else nobody but root could ever write to it, or it was asked for then
         TRY(check_no_writer(in.fd.get(), at, item.name));
     }
     item.mode = in.st.st_mode;

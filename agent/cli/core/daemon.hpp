@@ -22,6 +22,11 @@ struct Question {
   int body = -1;                             // a descriptor whose bytes follow the request
 };
 
+// Until chillboxd is back after an upgrade or a restart, of which nothing tells: a pause, then it
+// is asked again. It is back within a minute, or not at all.
+inline constexpr std::chrono::milliseconds k_daemon_pause{250};
+inline constexpr int k_daemon_tries = 240;
+
 // From now on questions go by the people's socket, in this person's name (gate.hpp).
 void ask_as(std::string person);
 bool is_at_gate();

@@ -7,15 +7,12 @@
 #include "cli/core/terminal.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <thread>
 #include <utility>
 
 namespace chillbox::cli {
 
 Result<std::string> ask_for_job(Call& call, Question question) {
-  constexpr std::chrono::milliseconds k_pause{250}; // nothing says when chillboxd is back
-  constexpr int k_tries = 240;                      // which it is within a minute, or not at all
   std::string id = question.args.job.value_or("");
   uint64_t seen = question.args.after.value_or(0);
   question.on_event = [&, heard = std::move(question.on_event)](const Json& json) {
@@ -34,8 +31,8 @@ Result<std::string> ask_for_job(Call& call, Question question) {
       (!is_order && !question.args.follow.value_or(false)))
     return text;
   question.verb = "job";
-  for (int tried = 0; lost() && tried < k_tries; ++tried) {
-    std::this_thread::sleep_for(k_pause);
+  for (int tried = 0; lost() && tried < k_daemon_tries; ++tried) {
+    std::this_thread::sleep_for(k_daemon_pause);
     question.args = {.job = id, .after = seen, .follow = true};
     text = ask(call.paths, question, &call.error_data);
   }

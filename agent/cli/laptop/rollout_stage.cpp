@@ -54,7 +54,7 @@ Result<void> Stage::upload(
   return check_plan(TRY(session.planned()), host.name);
 }
 
-// A connection that breaks is made anew: the upload goes on where the host has it.
+// If the connection breaks, another one is opened, and the upload continues where the host has it.
 Result<void> Stage::bring(HostSession& session, const Target& target, const RolledHost& host,
     const DeployMemory::Pending& file) {
   for (int tried = 1;; ++tried) {

@@ -38,8 +38,6 @@ constexpr std::array k_logs_options{
 };
 
 constexpr std::chrono::milliseconds k_for_ever{-1};
-constexpr std::chrono::milliseconds k_pause{250}; // before chillboxd is asked again
-constexpr int k_tries = 240;
 constexpr uint64_t k_default_log_lines = 100;
 constexpr size_t k_most_shown = 70'000; // a longest line
 
@@ -155,8 +153,9 @@ Result<void> LogRun::ask_files(const std::vector<std::string>& streams) {
   // Whoever follows does so through an upgrade or a restart of chillboxd.
   question.args.since_ms.reset();
   const auto lost = [&] { return !answer && answer.error().code == Code::unreachable; };
-  for (m_tried = 0; m_follow && m_read_once && outcome && lost() && m_tried < k_tries; ++m_tried) {
-    std::this_thread::sleep_for(k_pause); // nothing says when it is back
+  for (m_tried = 0; m_follow && m_read_once && outcome && lost() && m_tried < k_daemon_tries;
+      ++m_tried) {
+    std::this_thread::sleep_for(k_daemon_pause); // see there
     m_again = true;
     answer = ask_connected(m_call.paths, question, m_connection, &m_call.error_data);
   }
