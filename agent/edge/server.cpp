@@ -243,7 +243,8 @@ std::optional<Response> Server::events(RequestContext& x) {
   if (!answer || answer->status != 200)
     return answer_response(answer);
   // The monitor knows the capability, so that what it says is so: its second part is the key.
-  const auto key = split(x.route.capability, '.').at(1);
+  const auto parts = split(x.route.capability, '.');
+  const auto key = parts[parts.size() > 1 ? 1 : 0];
   const auto of_job = m_job_streams.try_acquire(std::string(x.route.id), m_options.job_streams);
   const auto of_key = m_key_streams.try_acquire(std::string(key), m_options.key_streams);
   if (!of_job || !of_key)
