@@ -21,6 +21,8 @@ setup_file() {
             cafe-deadbeef.jpg facade01-cafe2024.jpg photo-550e8400-e29b-41d4-a716-4466554a0b1c.png user-0f8fad5bd9cb469fa16570867728950e.png x-b2b.css \
             sensor-a4cf12b5d3e9.json author-507f1f77bcf86cd799439011.json author.507f1f77bcf86cd799439011.js invoice-2024a1b2c3.svg \
             a.mjs a.wasm a.webmanifest a.avif a.webp a.woff2 a.jxl a.map a.json a.xml a.md a.txt a.css a.js a.svg a.html a.unknown \
+            a.pkpass a.mobileconfig a.usdz a.kmz a.weba a.mkv a.avi a.3gp a.m4b a.aif a.cur a.opml a.ttl \
+            a.asc a.srt a.m3u a.mobi a.torrent a.xpi a.eps a.rar a.crt a.jnlp a.odg a.ndjson a.swf a.xspf \
             tags/.net/index.html sub/index.html .env .htaccess .git/config .well-known/security.txt; do echo "$f" >"current/docs/$f"; done'
     serve /run/chillbox/slots/web.a.sock a
     in_box ln -s ../../slots/web.a.sock /run/chillbox/live/blog/web.sock
@@ -106,7 +108,7 @@ headers() { get "$@" -o /dev/null -D - | tr -d '\r'; }
     done
 }
 
-@test "[fault-242] a file has the type that browsers want, text is UTF-8, and none of it is guessed" {
+@test "[fault-242] a file has the type that browsers want, text is UTF-8, and none of it is guessed [fault-1244]" {
     while read -r end type; do
         [ "$(get blog.test "/docs/a.$end" -o /dev/null -w '%{content_type}')" = "$type" ] || { echo "$end: $(get blog.test "/docs/a.$end" -o /dev/null -w '%{content_type}')"; false; }
         [[ "$(headers blog.test "/docs/a.$end")" == *nosniff* ]]
@@ -127,6 +129,33 @@ avif image/avif
 webp image/webp
 jxl image/jxl
 woff2 font/woff2
+pkpass application/vnd.apple.pkpass
+mobileconfig application/x-apple-aspen-config
+usdz model/vnd.usdz+zip
+kmz application/vnd.google-earth.kmz
+weba audio/webm
+mkv video/x-matroska
+avi video/x-msvideo
+3gp video/3gpp
+m4b audio/mp4
+aif audio/aiff
+cur image/x-icon
+opml text/x-opml
+ttl text/turtle
+asc text/plain; charset=utf-8
+srt text/plain; charset=utf-8
+m3u audio/mpegurl
+mobi application/x-mobipocket-ebook
+torrent application/x-bittorrent
+xpi application/x-xpinstall
+eps application/postscript
+rar application/vnd.rar
+crt application/x-x509-ca-cert
+jnlp application/x-java-jnlp-file
+odg application/vnd.oasis.opendocument.graphics
+ndjson application/x-ndjson
+swf application/x-shockwave-flash
+xspf application/xspf+xml
 unknown application/octet-stream
 END
 }

@@ -22,7 +22,8 @@ while True:
     except OSError: status = "200"
     if line[1].replace("%24", "$") != "/health?x=$y": status = "200"
     body = "<script>alert(1)</script> %s %s\n" % (line[0], line[1])
-    c.sendall(("HTTP/1.0 %s X\r\nContent-Type: text/html\r\nLocation: /elsewhere\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)).encode())
+    policy = "Content-Security-Policy: " + "x" * 20000 # as large as an answer's headers may be
+    c.sendall(("HTTP/1.0 %s X\r\nContent-Type: text/html\r\n%s\r\nLocation: /elsewhere\r\nContent-Length: %d\r\n\r\n%s" % (status, policy, len(body), body)).encode())
     c.close()
 P
     chmod +x "$LAPTOP/hello/api/serve"
@@ -36,7 +37,7 @@ ready() { get /hello/ready -o "$LAPTOP/body" -D "$LAPTOP/head" -w '%{http_code}'
 # As a load balancer on this machine asks the host; as another.
 of_host() { in_box curl -s -o /dev/null -w '%{http_code}' -H 'Host: localhost' "http://127.0.0.1/${1:-hello}/ready"; }
 
-@test "it is ready while the service's health path is good, and says two words of ours, whatever the service answers [attack-I10]" {
+@test "it is ready while the service's health path is good, and says two words of ours, whatever the service answers [attack-I10][fault-1243]" {
     run -0 site 1.0.0
     [ "$(ready)" = 200 ]
     [ "$(cat "$LAPTOP/body")" = ready ]

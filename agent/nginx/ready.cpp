@@ -62,7 +62,7 @@ std::string ready(const SiteInput& in, std::string_view first) {
         ") { set $chillbox_ready ", slot_upstream(in, *service, 1), "; }\n");
   const auto& health = service->health;
   const auto name = in.site->server_name.empty() ? std::string("$host") : in.site->server_name;
-  return cat(out, "    proxy_pass ",
+  return cat(out, k_answer_buffers, "    proxy_pass ",
       written_word(cat("http://$chillbox_ready", without_variables(health.path))),
       ";\n    proxy_method GET;\n    proxy_pass_request_body off;\n"
       "    proxy_pass_request_headers off;\n    proxy_http_version 1.0;\n"

@@ -13,11 +13,7 @@
 namespace chillbox::nginx {
 namespace {
 
-// A service's answer may have 16k of headers (cookies, policies, links) and more.
 constexpr std::string_view k_proxy = R"(    proxy_http_version 1.1;
-    proxy_buffer_size 32k;
-    proxy_buffers 8 16k;
-    proxy_busy_buffers_size 48k;
     proxy_set_header Host $chillbox_name;
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $chillbox_connection;
@@ -83,8 +79,8 @@ private:
 
   std::string proxied(const Upstream& u, const std::string& at) const {
     std::string out = cat("  location ", at, " {\n", m_check, "    proxy_pass http://",
-        chooses_slot(m_in, u) ? slot_variable(m_in, u) : upstream_name(m_in, u), ";\n", k_proxy,
-        visitor_headers());
+        chooses_slot(m_in, u) ? slot_variable(m_in, u) : upstream_name(m_in, u), ";\n",
+        k_answer_buffers, k_proxy, visitor_headers());
     const auto ms = u.web.request_timeout.value_or(config::k_request_timeout).count();
     return cat(out, "    proxy_send_timeout ", ms, "ms;\n    proxy_read_timeout ", ms,
         "ms;\n    client_max_body_size ", u.web.body_max, ";\n  }\n");

@@ -5,8 +5,13 @@
 #include "nginx/nginx.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace chillbox::nginx {
+
+// A service's answer may have 16k of headers (cookies, policies, links) and more.
+constexpr std::string_view k_answer_buffers =
+    "    proxy_buffer_size 32k;\n    proxy_buffers 8 16k;\n    proxy_busy_buffers_size 48k;\n";
 
 // "blog-web.blog.chillbox.invalid"
 std::string upstream_name(const SiteInput& in, const Upstream& u);

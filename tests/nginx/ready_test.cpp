@@ -18,6 +18,7 @@ TEST_CASE("/SITE/ready asks the service at /, in the slot that has the visitors;
   CHECK(has(text,
       "if (-f /run/chillbox/live/blog/api.b) { set $chillbox_ready b.blog-api.blog.chillbox.invalid; }"));
   CHECK(has(text, "proxy_pass http://$chillbox_ready/up?a=%24b;"));
+  CHECK(has(text, "    proxy_buffer_size 32k;\n"));
   CHECK(has(text, " 428 451 = @chillbox_ready;"));
   api.health.declared = true;
   CHECK_FALSE(has(ready_location(s.input({api})), "451"));
