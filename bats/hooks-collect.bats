@@ -147,6 +147,45 @@ except Problem as problem:
     refused 'names https://example.org/r.txt: save that file'
 }
 
+@test "[fault-1246] a line that is no requirement is named, and so is a list of them that has another name than requirements.txt" {
+    refused() { TEXT=$1 with_lib "import os
+try:
+    raise SystemExit('taken: %s' % [l.text for l in required()])
+except Problem as problem:
+    assert os.environ['TEXT'] in str(problem), problem"; }
+    for line in 'Package    Version' flask=3.1.3 'flask = 3.1.3' 'flask 3.1.3' '"flask"' 'flask: 3.1' ==3.1; do
+        printf '%s\n' "$line" >requirements.txt
+        refused "requirements.txt: '$line' is no requirement, such as flask==3.1; "
+    done
+    for line in 'Flask[async,dotenv] ~= 3.0' 'flask(>=3)' 'flask (>=3,<4)' flask, 'flask>=3,' 'f' 'zope.interface!=5' 'a_b===1' 'flask ;python_version>"3"' \
+        'flask --global-option=x' 'flask@https://x/y.zip' 'flask @ file:///x' 'git+https://x/y' '${NAME}' 'flask==${V}' ./x 'libs/x[a]' 'x.whl'; do
+        printf '%s\n' "$line" >requirements.txt
+        with_lib 'assert len(required()) == 1'
+    done
+    rm requirements.txt
+    mkdir requirements
+    touch requirements.in requirements/test.txt
+    echo flask | tee requirements-dev.txt requirements/dev.txt >requirements/docs.txt
+    with_lib 'assert required() == []'
+    for file in requirements.in Requirements.txt requirement.txt requirements/base.txt requirements/production.txt requirements-prod.txt; do
+        echo flask >"$file"
+        refused "$file says what it needs, but there is no requirements.txt: write one with the line '-r $file'; an empty one asks for nothing"
+        [[ "$file" == */base.txt ]] || : >"$file" # one of production goes first
+    done
+    rm requirements/base.txt
+    for file in environment.yml pylock.toml; do
+        echo 'flask' >"$file"
+        refused "$file says what it needs, but there is no requirements.txt: list there what it needs"
+        rm "$file"
+    done
+    echo flask >requirements/base.txt
+    touch requirements.txt
+    with_lib 'assert required() == []'
+    echo 'six @ file:///croot/six_1/work' >requirements.txt
+    run "$HOOKS/handlers/python/collect" --look
+    [[ "$output" == *"requirements.txt names /croot/six_1/work, which does not exist here: "*"--format=freeze"* ]]
+}
+
 @test "without --wheels pack sees what is missing in dep/, without pip or an index [fault-264]" {
     look() { "$HOOKS/handlers/python/collect" --look "$@"; }
     printf '\xef\xbb\xbfFlask_Cors>=1\r\nredis\r\ncolorama ; sys_platform == "win32"\r\n--index-url https://x/\r\n-c pins\r\n' >requirements.txt

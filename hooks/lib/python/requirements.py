@@ -5,6 +5,7 @@ folder ("-e .") stands for those: its code is added by the build. As a program, 
 everything that pip would read of it, `hashed` exits with 0 when pip would ask for hashes, `list` prints what is required, for a pip without index.
 """
 import codecs
+import glob
 import hashlib
 import os
 import re
@@ -13,6 +14,9 @@ import urllib.parse
 
 LARGEST = 1 << 20  # bytes of one file of requirements
 LOCKED, BECAUSE, MADE = "dep/chillbox.requirements.txt", "  # added: ", "made of "
+# How a requirement with a name begins (PEP 508, options of pip behind it), and files that are lists of them under another name.
+NAMED = re.compile(r"[A-Za-z0-9]([\w.-]*\w)?\s*(\[[^]]*\])?\s*($|[~!<>(,@;$]|==|--)", re.A)
+ELSEWHERE = re.compile(r"(requirements?|reqs)([/._-](production|prod|base|main|common|live|deploy))?\.(txt|in|text)|(environment|conda)\.ya?ml|pylock(\.\w+)?\.toml", re.I)
 BUILT = ("__pycache__", "build", "dist", ".git", ".eggs")  # what building leaves in a folder
 MARKS = [(codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
          (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")]  # the longer of two that begin alike first
@@ -125,6 +129,8 @@ def lines(path="requirements.txt", complain=None, read=None, folder=None):
             bare = re.search(r"([=~!<>]=+|[<>])\s*(?:[,;)]|$)", text)
             if bare and "://" not in text:
                 wrong(Problem("%s: '%s' has no version after '%s'" % (path, text, bare.group(1))))
+            elif not (NAMED.match(text) or Line(text, []).path() or "://" in text or "$" in text):
+                wrong(Problem("%s: '%s' is no requirement, such as flask==3.1; `pip freeze` writes them so" % (path, text)))
             else:
                 yield Line(text, hashes, why)
 
@@ -182,6 +188,10 @@ def foreign():
                               ("setup.py", r"\binstall_requires\s*=", "list there what it needs")]:
         if os.path.exists(path) and re.search(begins, text_of(path), re.M):
             raise Problem("%s says what it needs, but there is no requirements.txt: %s" % (path, how))
+    for path in sorted(glob.glob("*.*") + glob.glob("requirements/*.*"), key=lambda path: ("prod" not in path, path)):
+        if ELSEWHERE.fullmatch(path) and re.search(r"^\s*[^#\s]", text_of(path), re.M):
+            how = "list there what it needs" if path.endswith("ml") else "write one with the line '-r %s'" % path
+            raise Problem("%s says what it needs, but there is no requirements.txt: %s; an empty one asks for nothing" % (path, how))
 
 
 def required(complain=None, read=None):
