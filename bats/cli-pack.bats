@@ -211,6 +211,16 @@ use_pip() {
     [[ "$stderr" != *"warning:"* ]]
 }
 
+@test "[fault-1242] files in Flask's instance folder are said to make it read-only; a package of that name is not" {
+    mkdir -p blog/backend/instance blog/backend/src/instance
+    touch blog/backend/instance/config.py blog/backend/src/instance/.gitkeep
+    run -0 --separate-stderr pack
+    [[ "$stderr" == *"warning: backend/instance/config.py, backend/src/instance/.gitkeep: Flask's instance folder is the service's data only if the release has none"* ]]
+    touch blog/backend/{,src/}instance/__init__.py
+    run -0 --separate-stderr pack
+    [[ "$stderr" != *"warning:"* ]]
+}
+
 @test "[fault-1157] a link to a file that is not packed is said, one to a file that is packed is not" {
     mkdir -p blog/backend/lib blog/shared && echo 'a = 1' | tee blog/shared/common.py >blog/backend/lib/own.py
     ln -s ../shared/common.py blog/backend/common.py

@@ -74,6 +74,25 @@ routes() { python3 -c 'import sqlite3, sys; print(*sorted(r[0] for r in sqlite3.
     [ -S "$BATS_TEST_TMPDIR/sock" ] # what was handed over is not its to remove
 }
 
+@test "[fault-1240] serve: what NGINX lets through and waits for, gunicorn takes: long addresses, large cookies, slow pages" {
+    with_dash "$chill/build"
+    export CHILLBOX_SLOT=a
+    mapfile -t argv < <(with_dash "$chill/command")
+    handed "$BATS_TEST_TMPDIR/sock" "${argv[@]}" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+    server=$!
+    asks() { curl -s -m 5 -o /dev/null -w '%{http_code}' --unix-socket "$BATS_TEST_TMPDIR/sock" "$@"; }
+    for _ in $(seq 100); do asks http://x/ && break || sleep 0.1; done
+    of() { printf "%${1}s" '' | tr ' ' x; }
+    [ "$(asks "http://x/about/?q=$(of 8000)")" = 200 ]
+    [ "$(asks -H "Cookie: session=$(of 30000)" http://x/about/)" = 200 ]
+    kill "$server"
+    wait "$server" || :
+    times() { env "$@" "${argv[0]}" -c 'import gunicorn.config as g; exec(open("'"$CHILLBOX_BUILD_DIR"'/site.cfg").read()); c = g.Config(); print(c.timeout, c.graceful_timeout)'; }
+    [ "$(times)" = '120 120' ]
+    [ "$(times CHILLBOX_REQUEST_TIMEOUT=300)" = '300 300' ]
+    [ "$(times CHILLBOX_REQUEST_TIMEOUT=300 CHILLBOX_STOP_TIMEOUT=45)" = '300 45' ]
+}
+
 @test "data that Chill refuses fails the build with Chill's own words, and without its wheels the build names what is missing" {
     printf 'name: [\n' >chill-more.yaml
     run --separate-stderr with_dash "$chill/build"

@@ -322,7 +322,7 @@ settings() {
     [ "$(with_ash "$python/command")" = "$plain" ]
     [ "$(head -n 1 <<<"$plain")" = "$CHILLBOX_BUILD_DIR/venv/bin/python3" ]
     [[ "$(sed -n 2p <<<"$plain")" == /*/hooks/lib/python/gunicorn_start.py ]]
-    [ "$(tail -n 1 <<<"$plain")" = 'my_blog_web.app:create_app()' ]
+    [ "$(sed -n 3p <<<"$plain")" = 'my_blog_web.app:create_app()' ]
     [[ "$plain" != *--bind* && "$plain" != *--workers* && "$plain" != *--access-logfile* ]]
     MORE=() CMD_ARGS='' REQUEST=''
     [ "$(settings timeout graceful_timeout forwarded_allow_ips limit_request_line)" = \
@@ -345,6 +345,26 @@ settings() {
     printf 'import sys\ndef create_app():\n    sys.exit(any("hooks" in folder for folder in sys.path))\n' >my_blog_web/app.py
     mapfile -t argv <<<"$plain"
     (cd "$CHILLBOX_SERVICE_DIR" && "${argv[@]}" --check-config)
+}
+
+@test "[fault-1239] gunicorn.conf.py names the application and its folder: wsgi_app and chdir, unless the site file has app" {
+    flask_site
+    with_dash "$python/build"
+    mkdir -p my_blog_web back && printf 'def create_app():\n    return None\n' >my_blog_web/app.py
+    printf 'def app(env, start):\n    return []\n' >back/shop.py
+    export CHILLBOX_SLOT=b
+    MORE=() CMD_ARGS='' REQUEST=''
+    [ "$(settings wsgi_app chdir)" = "chdir=$CHILLBOX_SERVICE_DIR wsgi_app=my_blog_web.app:create_app() " ]
+    printf 'wsgi_app = "shop:app"\nchdir = "back"\n' >gunicorn.conf.py
+    [ "$(settings wsgi_app chdir)" = "chdir=$CHILLBOX_SERVICE_DIR/back wsgi_app=shop:app " ]
+    checks() { (cd "$CHILLBOX_SERVICE_DIR" && env -i PATH=/usr/bin:/bin "$@" --check-config); }
+    mapfile -t argv < <(with_dash "$python/command")
+    checks "${argv[@]}"
+    mapfile -t argv < <(CHILLBOX_APP=none:app with_dash "$python/command")
+    run checks "${argv[@]}"
+    [[ "$status" -ne 0 && "$output" == *"No module named 'none'"* ]]
+    # what an older chillboxd started is started again by its argv
+    checks "$CHILLBOX_BUILD_DIR/venv/bin/python3" "$HOOKS/lib/python/gunicorn_start.py" --chdir "$CHILLBOX_SERVICE_DIR/back" --name x shop:app
 }
 
 @test "[fault-1153] a wheel of the host that is replaced under the same name makes another layer" {
@@ -482,11 +502,12 @@ END
     [ -z "$(ls "$CHILLBOX_LAYER_DIR")" ]
 }
 
-@test "programs and data of wheels arrive whole: only a first line that names the layer's python is another one" {
+@test "programs and data of wheels arrive whole: only a first line that names the layer's python is another one [fault-1245]" {
     flask_site
     wheel dep odd 1.0 scripts/oddtrue ELF scripts/oddsh '#!/bin/sh\necho "a shell script says $1"\n' scripts/oddline '#!/bin/sh\n' \
         scripts/python-odd '#!python\nimport sys; print(sys.prefix)\n' data/share/odd/words.txt 'words\n' data/etc/odd.conf 'x\n' \
-        'data/share/odd/Grüße an alle.txt' 'hello\n' scripts/öffne '#!/bin/sh\necho open\n'
+        'data/share/odd/Grüße an alle.txt' 'hello\n' scripts/öffne '#!/bin/sh\necho open\n' \
+        data/lib/libodd.so.1 'library\n' data/lib/cmake/odd.cmake 'cmake\n' data/bin/sub/words 'below\n'
     printf 'odd\n' >requirements.txt
     for shell in with_dash with_ash; do
         "$shell" "$python/build"
@@ -495,6 +516,7 @@ END
         [ "$("$CHILLBOX_BUILD_DIR/venv/bin/oddsh" x)" = "a shell script says x" ]
         [ "$("$CHILLBOX_BUILD_DIR/venv/bin/öffne")" = open ]
         [ "$(cat "$CHILLBOX_BUILD_DIR/venv/share/odd/Grüße an alle.txt")" = hello ]
+        [ "$(cd "$CHILLBOX_BUILD_DIR/venv" && cat lib/libodd.so.1 lib/cmake/odd.cmake bin/sub/words | xargs)" = "library cmake below" ]
         "$CHILLBOX_BUILD_DIR/venv/bin/oddline"
         [ "$("$CHILLBOX_BUILD_DIR/venv/bin/python-odd")" = "$CHILLBOX_BUILD_DIR/venv" ]
         [ "$(inside 'import sys; print(open(sys.prefix + "/share/odd/words.txt").read() + open(sys.prefix + "/etc/odd.conf").read())')" = "words
@@ -612,6 +634,14 @@ x" ]
     run --separate-stderr with_dash "$python/build"
     [ "$status" -eq 3 ]
     [[ "$stderr" == *$'\n'"build: pip: "* ]]
+}
+
+@test "[fault-1241] Flask's instance folder is linked where the package is: in the folder, in src/ or another one that is no package" {
+    flask_site
+    mkdir -p src/pkg back tools inner && printf 'app = Flask(__name__)\n' | tee src/pkg/__init__.py back/app.py >inner/app.py
+    touch my_blog_web/__init__.py inner/__init__.py tools/x.py
+    twice "$python/build"
+    [ "$(cd "$CHILLBOX_BUILD_DIR/data-links" && find . -type f | sort | xargs)" = './back/instance ./instance ./src/instance' ]
 }
 
 @test "a pyproject.toml with the settings of a linter alone is no package, also when setuptools is among the wheels" {

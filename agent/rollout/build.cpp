@@ -153,11 +153,22 @@ private:
   // Where programs of its kind write, although that is in the service's folder. What the release
   // brings there itself stays.
   Result<void> link_data() {
+    return link_data(m_built + "/data-links", cat(m_r.release_dir(), "/", m_p.service.folder()));
+  }
+
+  Result<void> link_data(const std::string& names, const std::string& folder) {
     auto& disk = m_r.host.disk;
-    const std::string folder = cat(m_r.release_dir(), "/", m_p.service.folder());
-    for (const auto& name : TRY(disk.list(m_built + "/data-links")))
-      if (disk.exists(folder) && !disk.exists(cat(folder, "/", name)))
-        TRY(disk.set_link(data_dir(), cat(folder, "/", name)));
+    for (const auto& name : TRY(disk.list(names))) {
+      const std::string place = cat(folder, "/", name);
+      if (!disk.exists(folder))
+        continue;
+      const auto there = TRY(disk.find(place));
+      if (!there)
+        TRY(disk.set_link(data_dir(), place));
+      else if (there->directory &&
+          TRY(disk.find(cat(names, "/", name))).value_or(os::Found()).directory)
+        TRY(link_data(cat(names, "/", name), place));
+    }
     return {};
   }
 

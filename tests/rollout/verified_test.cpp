@@ -242,6 +242,23 @@ TEST_CASE("a name in data-links of a build becomes a link to the service's data,
   CHECK(host.rollback("2.0.0").state == JobState::done);
 }
 
+TEST_CASE("[fault-1241] names in a folder of data-links become links in that folder of the service, if it is one") {
+  LiveHost host;
+  host.runner.app("2.0.0").building = [](const os::Command& c) {
+    for (const std::string name : {"src/instance", "src/a.py", "none/instance", "app.py/instance"})
+      spit(cat(variable(c, "CHILLBOX_BUILD_DIR"), "/data-links/", name), "");
+  };
+  const auto job = host.deploy({.version = "2.0.0",
+      .files = {{"app/app.py", ""}, {"app/src/a.py", ""}, {"app/more/b.py", ""}}});
+  REQUIRE(job.state == JobState::done);
+  const std::string folder = cat(host.paths.releases(site()), "/", job.release, "/app/");
+  CHECK(fs::read_symlink(folder + "src/instance") == host.paths.data(site()) + "/app");
+  CHECK(fs::is_regular_file(fs::symlink_status(folder + "src/a.py")));
+  CHECK(fs::is_regular_file(fs::symlink_status(folder + "app.py")));
+  CHECK(host.rollback().state == JobState::done);
+  CHECK(host.rollback("2.0.0").state == JobState::done);
+}
+
 TEST_CASE("what NGINX serves by itself has no link out of it, brought or built [attack-D12]") {
   LiveHost host;
   host.handler("python", R"({"listens":"unix","build":true,"built":["frozen"]})");

@@ -68,6 +68,25 @@ bool is_ignored_template(std::string_view path) {
   return path.starts_with("nginx/templates/") && !path.ends_with(".nginx.conf.template");
 }
 
+// What would be in Flask's instance folder, unless that is a package.
+std::vector<std::string> instance_files(
+    const SiteFolder& folder, const std::vector<artifact::PackEntry>& entries) {
+  std::vector<std::string> files;
+  for (const config::Service& service : folder.site.services) {
+    if (!service.of.empty() || folder.kind_of(service).language != "python")
+      continue;
+    for (const std::string at : {"/instance/", "/src/instance/"}) {
+      const std::string top = cat(folder.site.slug.str(), "/", service.name.str(), at);
+      const auto named = [&](const auto& entry) { return entry.name == top + "__init__.py"; };
+      if (std::ranges::none_of(entries, named))
+        for (const auto& entry : entries)
+          if (entry.name.starts_with(top) && !entry.directory && !entry.source.empty())
+            files.push_back(printable(entry.source.substr(folder.dir.size() + 1), 200));
+    }
+  }
+  return files;
+}
+
 // Links to what is not packed. What is behind another link is not followed.
 std::vector<std::string> broken_links(const std::vector<artifact::PackEntry>& entries) {
   std::set<std::string> names, links;
@@ -158,6 +177,9 @@ Result<std::vector<std::string>> check_contents(
   if (const auto broken = broken_links(entries); !broken.empty())
     warnings.push_back(cat(some_of(broken),
         ": leads nowhere on the host, because the file is not packed: bring it in the service's folder"));
+  if (const auto files = instance_files(folder, entries); !files.empty())
+    warnings.push_back(cat(some_of(files),
+        ": Flask's instance folder is the service's data only if the release has none; nothing can be written to what is packed. .chillboxignore leaves files out"));
   if (!ignored.empty())
     warnings.push_back(
         cat(some_of(ignored), ": not read: a template is named NAME.nginx.conf.template"));

@@ -6,8 +6,6 @@ import glob
 import os
 import shutil
 
-import gunicorn.config
-
 SQLITE_JOURNAL_MODE = "wal"  # Chill insists on one
 CACHE_NO_NULL_WARNING = True
 # Chill loads these again whenever it freezes or starts; its default would be chill-data.yaml alone.
@@ -30,9 +28,6 @@ if "CHILLBOX_SLOT" in os.environ:
         if os.path.exists(CHILL_DATABASE_URI + ending):
             os.remove(CHILL_DATABASE_URI + ending)
     shutil.copyfile(built, CHILL_DATABASE_URI)
-    # Since gunicorn 25 there is a control socket in the home directory, which both slots would share; Chill has no setting for it.
-    if hasattr(gunicorn.config, "ControlSocketDisable"):
-        gunicorn.config.ControlSocketDisable.default = True
     PROC_NAME = "{CHILLBOX_SITE}-{CHILLBOX_SERVICE}.{CHILLBOX_SLOT}".format(**os.environ)
 
 for setting in ("WORKERS", "MAX_REQUESTS", "MAX_REQUESTS_JITTER"):

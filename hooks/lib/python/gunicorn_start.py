@@ -1,29 +1,21 @@
-"""Starts gunicorn with other defaults of its settings, for a service that NGINX passes requests to. gunicorn.conf.py, another file of --config,
-GUNICORN_CMD_ARGS and options override them, as they override gunicorn's own."""
+"""Starts gunicorn with gunicorn_defaults.py: APPLICATION OPTION... [APPLICATION]. The first is for where nothing else names one."""
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:] = [folder for folder in sys.path if folder != HERE]
 
+import gunicorn_defaults  # noqa: F401
 import gunicorn.config
+
+sys.path[:] = [folder for folder in sys.path if folder != HERE]
+if not sys.argv[1].startswith("-"):  # what an older chillboxd started, and is started again, has no first one
+    application = sys.argv.pop(1)
+    settings = [setting for setting in gunicorn.config.KNOWN_SETTINGS if setting.name == "wsgi_app"]
+    for setting in settings:
+        setting.default = application
+    if not settings:  # before version 20.1: gunicorn takes the first that is named
+        sys.argv.append(application)
+
 from gunicorn.app.wsgiapp import run
-
-DEFAULTS = {
-    "timeout": 120,
-    "graceful_timeout": int(os.environ.get("CHILLBOX_REQUEST_TIMEOUT") or 120),
-    "limit_request_line": 8190,
-    "limit_request_field_size": 32760,
-    "control_socket_disable": True,  # since version 25: it is in the home directory, which both slots would share
-}
-if "FORWARDED_ALLOW_IPS" not in os.environ:
-    # Only NGINX and the site itself reach the socket, which has no address to believe, and NGINX replaces what visitors say of themselves.
-    DEFAULTS["forwarded_allow_ips"] = "*"
-if os.access("/dev/shm", os.W_OK):
-    DEFAULTS["worker_tmp_dir"] = "/dev/shm"  # the workers' heartbeats are files, and on a disk each of them could block
-
-for setting in gunicorn.config.KNOWN_SETTINGS:
-    if setting.name in DEFAULTS:
-        setting.default = DEFAULTS[setting.name]
 
 run()
