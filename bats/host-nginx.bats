@@ -182,7 +182,7 @@ END
     [[ "$(headers blog.test '/docs/sub?q=1')" == *"Location: /docs/sub/?q=1"* ]]
 }
 
-@test "[fault-244] what a stranger says about himself is replaced; what a trusted proxy says is kept [attack-N4]" {
+@test "[fault-244] what a stranger says about himself is replaced; what a trusted proxy says is kept [attack-N4][fault-1248]" {
     forged=(-H 'X-Forwarded-For: 203.0.113.9' -H 'X-Forwarded-Proto: https' -H 'X-Real-IP: 203.0.113.9' -H 'Forwarded: for=203.0.113.9;proto=https'
         -H 'X-Forwarded-Host: evil.test' -H 'X-Forwarded-Port: 443' -H 'X-Forwarded-Ssl: on' -H 'X-Forwarded-Scheme: https' -H 'X-Forwarded-Protocol: ssl'
         -H 'X-Forwarded-Prefix: /evil' -H 'X-Client-IP: 203.0.113.9' -H 'True-Client-IP: 203.0.113.9' -H 'Front-End-Https: on' -H 'X-Url-Scheme: https'
@@ -196,6 +196,7 @@ END
     [ "$(said)" = '["X-Forwarded-For=203.0.113.9","X-Forwarded-Host=blog.test","X-Forwarded-Port=443","X-Forwarded-Proto=https","X-Real-IP=203.0.113.9"]' ]
     # what a visitor wrote before the proxy added his address
     [ "$(said -H 'X-Forwarded-For: 127.0.0.1, 6.6.6.6, 10.1.2.3' | jq -r '.[] | select(startswith("X-Real"))')" = X-Real-IP=6.6.6.6 ]
+    [ "$(forged=(); said -H 'X-Forwarded-Proto: wss' | jq -r '.[] | select(test("Proto|Port"))' | tr '\n' ' ')" = 'X-Forwarded-Port=443 X-Forwarded-Proto=https ' ]
     [ "$(forged=(); said -H 'X-Forwarded-Proto: javascript' | jq -r '.[] | select(test("Proto|Port"))' | tr '\n' ' ')" = 'X-Forwarded-Port=80 X-Forwarded-Proto=http ' ]
     [[ "$(headers www.blog.test '/x?y=1' -H 'X-Forwarded-Proto: https')" == *"Location: https://blog.test/x?y=1"* ]]
     in_box grep -q '^203.0.113.9 ' /var/log/nginx/blog/access.log

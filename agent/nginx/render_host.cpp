@@ -85,9 +85,10 @@ std::string trust(const config::HostConfig& host, const HostFacts& facts) {
   }
   return cat(out, "geo $realip_remote_addr $chillbox_trusted {\n  default 0;\n", known,
       "}\n"
-      // Several proxies in a row make a list, of which the first is what the visitor used.
-      "map \"$chillbox_trusted $http_x_forwarded_proto\" $chillbox_scheme { default $scheme; \"~*^1 https *(,|$)\" https; \"~*^1 http *(,|$)\" http; }\n"
-      "map \"$chillbox_trusted $http_x_forwarded_proto\" $chillbox_port { default $server_port; \"~*^1 https *(,|$)\" 443; \"~*^1 http *(,|$)\" 80; }\n"
+      // Several proxies in a row make a list, of which the first is what the visitor used. Of a
+      // websocket some say wss.
+      "map \"$chillbox_trusted $http_x_forwarded_proto\" $chillbox_scheme { default $scheme; \"~*^1 (?:https|wss) *(,|$)\" https; \"~*^1 (?:http|ws) *(,|$)\" http; }\n"
+      "map \"$chillbox_trusted $http_x_forwarded_proto\" $chillbox_port { default $server_port; \"~*^1 (?:https|wss) *(,|$)\" 443; \"~*^1 (?:http|ws) *(,|$)\" 80; }\n"
       // NGINX takes the server by the request line, which need not say what the Host header says.
       "map $http_host $chillbox_name { default $host; \"~(?<chillbox_at>:[0-9]{1,5})$\" $host$chillbox_at; }\n"
       "map \"$chillbox_scheme:$chillbox_port\" $chillbox_port_suffix { default :$chillbox_port; http:80 \"\"; https:443 \"\"; }\n");
