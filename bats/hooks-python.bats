@@ -389,7 +389,7 @@ with zipfile.ZipFile(sys.argv[1], "w") as z:
     done
 }
 
-@test "preflight names settings of gunicorn that cannot work, each with its line [fault-268]" {
+@test "preflight names settings of gunicorn that cannot work, each with its line [fault-268][fault-1247]" {
     flask_site
     conf() { printf '%s\n' "$@" >gunicorn.conf.py; }
     conf '# of the start app' 'import os' 'reuse_port = True' 'daemon: bool = True' 'pidfile = "/var/run/web.pid"' 'user = "www-data"' 'errorlog = "logs/error.log"' \
@@ -405,11 +405,21 @@ with zipfile.ZipFile(sys.argv[1], "w") as z:
         [ "${#lines[@]}" -eq 6 ]
     done
     conf 'daemon = False' 'reuse_port = bool(0)' 'def on_starting(server):' '    open("/nowhere")' 'open("ran", "w")' "user = '$CHILLBOX_SITE'"
-    GUNICORN_CMD_ARGS="--workers 3 --threads=2" run -0 with_dash "$python/preflight"
+    CHILLBOX_ARGS=$'--workers\n3\n--threads=2\n-Wignore\n-' run -0 with_dash "$python/preflight"
     [ -z "$output" ]
     [ ! -e ran ]
-    GUNICORN_CMD_ARGS="--daemon --pid /run/x.pid -u root" run -0 with_dash "$python/preflight"
-    [ "$(grep -c '^GUNICORN_CMD_ARGS: ' <<<"$output")" -eq 3 ]
+    for args in $'--daemon\n--pid\n/run/x.pid\n-u\nroot' $'-Dw2\n-p/run/x.pid\n--user=root'; do
+        CHILLBOX_ARGS=$args run -0 with_dash "$python/preflight"
+        [ "${#lines[@]}" -eq 3 ]
+        [[ "${lines[0]}" == "args: -"*" cannot work: a service must stay in the foreground" ]]
+        [[ "${lines[1]}" == "args: -"*" cannot work: the service can write to "* ]]
+        [[ "${lines[2]}" == "args: -"*" cannot work: the service runs as the site's own user"* ]]
+    done
+    CHILLBOX_ARGS=$'--pid\n/tmp/x.pid\n--access-logfile\n-' run -0 with_dash "$python/preflight"
+    [ -z "$output" ]
+    printf 'workers = 2\n' | iconv -t utf-16 >gunicorn.conf.py
+    run -0 with_dash "$python/preflight"
+    [ "$output" = "gunicorn.conf.py: it is UTF-16: save it as UTF-8" ]
     conf 'workers = (' 'x'
     run -0 with_dash "$python/preflight"
     [[ "$output" == "gunicorn.conf.py, line "*": "* ]]

@@ -72,13 +72,16 @@ os::Command as_site(const HostContext& host, const ServiceContext& place, std::s
   return c;
 }
 
-// A run-cmd that cannot be expanded is reported by preflight; a hook gets it as it is.
+// A run-cmd or args that cannot be expanded is reported by preflight; a hook gets it as it is.
 Environment with_run_cmd(HostContext& host, const ServiceKind& kind, ServiceContext place) {
   place.kind = &kind;
   auto environment = hook_environment(host, place);
   const auto& words = place.service->run_cmd;
   environment.emplace_back("CHILLBOX_RUN_CMD",
       join(config::expand_words(words, run_variables(host, place)).value_or(words), "\n"));
+  const auto& args = place.service->args;
+  environment.emplace_back("CHILLBOX_ARGS",
+      join(config::expand_words(args, run_variables(host, place)).value_or(args), "\n"));
   if (const auto& command = place.service->release_command; !command.empty())
     environment.emplace_back("CHILLBOX_RELEASE_COMMAND", command[0]);
   return environment;

@@ -31,13 +31,17 @@ TEST_CASE("[fault-64] a variable's name is a word of at most 64 characters") {
   CHECK(variable_name_problem(std::string_view("A\0", 2)));
 }
 
-TEST_CASE("[fault-67] names that change which code runs are denied, their neighbours are not") {
-  for (const char* bad : {"LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "PYTHONHOME",
-           "GUNICORN_CMD_ARGS", "BASH_ENV", "ENV", "IFS", "PIP_INDEX_URL", "NODE_OPTIONS",
-           "CHILLBOX_WORKER", "GCONV_PATH", "OPENSSL_CONF"}) {
+TEST_CASE("[fault-67][fault-1249] names that change which code runs are denied, their neighbours are not") {
+  for (const char* bad :
+      {"LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "BASH_ENV", "ENV", "IFS",
+          "PIP_INDEX_URL", "NODE_OPTIONS", "CHILLBOX_WORKER", "GCONV_PATH", "OPENSSL_CONF"}) {
     REQUIRE(variable_name_problem(bad));
     CHECK(variable_name_problem(bad)->find("choose another") != std::string::npos);
   }
+  // what takes their place is said
+  CHECK(
+      variable_name_problem("GUNICORN_CMD_ARGS")->ends_with("options go into the service's args"));
+  CHECK(variable_name_problem("PYTHONPATH")->ends_with("its src/ are on the path"));
   for (const char* good : {"API_PATH", "PATHS", "PYTHONUNBUFFERED", "ENVIRONMENT", "LD",
            "FLASK_ENV", "VIRTUAL_ENV_BIN", "path"})
     CHECK_FALSE(variable_name_problem(good));

@@ -1,7 +1,6 @@
-"""Prints what in gunicorn.conf.py and GUNICORN_CMD_ARGS cannot work here, one problem per line. The file is read and not run, so it sees constants."""
+"""Prints what in gunicorn.conf.py and the service's args cannot work here, one problem per line. The file is read and not run, so it sees constants."""
 import ast
 import os
-import shlex
 
 NAME = "gunicorn.conf.py"
 SOCKET = "the service answers on a socket that it is handed"
@@ -36,6 +35,8 @@ def problem(name, value):
 def of_file():
     with open(NAME, "rb") as file:
         text = file.read(1 << 20)
+    if b"\0" in text:
+        raise ValueError("it is UTF-16: save it as UTF-8")
     for node in ast.parse(text, NAME).body:
         value = getattr(node, "value", None)
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
@@ -43,25 +44,23 @@ def of_file():
             yield from (("%s, line %d: %s" % (NAME, node.lineno, t.id), t.id, value.value) for t in targets if isinstance(t, ast.Name))
 
 
-def of_environment():
-    words = shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))
+def of_args():
+    words = os.environ.get("CHILLBOX_ARGS", "").split("\n")
     for i, word in enumerate(words):
-        option, _, value = word.partition("=")
+        option, _, value = word.partition("=") if word.startswith("--") else (word[:2], "", word[2:])
         name = SHORT.get(option, option[2:].replace("-", "_") if option.startswith("--") else "")
         given = value or (words[i + 1] if i + 1 < len(words) else "")
-        yield "GUNICORN_CMD_ARGS: " + option, name, True if name in SWITCHES else given
+        yield "args: " + option, name, True if name in SWITCHES else given
 
 
 def main():
-    settings = []
+    settings = list(of_args())
     try:
-        settings += of_file() if os.path.isfile(NAME) else []
-    except (SyntaxError, ValueError) as error:
-        print("%s, line %s: %s" % (NAME, getattr(error, "lineno", "?"), getattr(error, "msg", error)))
-    try:
-        settings += of_environment()
+        settings[:0] = of_file() if os.path.isfile(NAME) else []
+    except SyntaxError as error:
+        print("%s, line %s: %s" % (NAME, error.lineno, error.msg))
     except ValueError as error:
-        print("GUNICORN_CMD_ARGS: %s" % error)
+        print("%s: %s" % (NAME, error))
     for where, name, value in settings:
         if problem(name, value):
             print("%s cannot work: %s" % (where, problem(name, value)))
