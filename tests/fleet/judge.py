@@ -48,11 +48,16 @@ class Judge:
             self.wrong[invariant].append(what)
 
     def reports(self):
-        """(event, serial, host, report) of what hosts told, oldest first; without what was forged."""
+        """(event, serial, host, report) of what hosts told, oldest first; without what was forged, and without what is older than what was told
+        before: the owner of the engine put it back, and hosts do not hear it."""
+        newest = {}
         for event in self.of('engine'):
             if event['key'].startswith('reports/hello/') and event['value'] and event['rev'] not in self.forged:
                 _, _, serial, host = event['key'].split('/')
-                yield event, int(serial), host, json.loads(json.loads(event['value'])['report'])
+                report = json.loads(json.loads(event['value'])['report'])
+                if report['seq'] >= newest.get((serial, host), 0):
+                    newest[serial, host] = report['seq']
+                    yield event, int(serial), host, report
 
     def set_right(self):
         """A job's time may be that of a clock that was wrong: `sure` is false then, and `since` the earliest that it may have begun."""

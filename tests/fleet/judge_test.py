@@ -55,7 +55,7 @@ class History(list):
         return self.add('engine', key=key, value=value, rev=self.rev)
 
     def report(self, host, state, serial=2, **more):
-        return self.engine(f'reports/hello/{serial:020}/{host}', signed('report', {'host': host, 'state': state, 'message': '', **more}))
+        return self.engine(f'reports/hello/{serial:020}/{host}', signed('report', {'host': host, 'state': state, 'message': '', 'seq': self.rev, **more}))
 
     def see(self, host, version, **more):
         self.second += 1
@@ -149,6 +149,14 @@ class Judged(unittest.TestCase):
     def test_i3_a_batch_before_is_not_done(self):
         for one in [one for one in self.history if one['kind'] == 'engine' and one['key'].endswith('/web1') and 'done' in (one['value'] or '')]:
             self.history.remove(one)
+        self.breaks('I3')
+
+    def test_i3_an_older_report_was_put_back(self):
+        done = next(one for one in self.history if one['kind'] == 'engine' and one['key'].endswith('/web1') and 'done' in (one['value'] or ''))
+        at = self.history.index(done) + 1
+        self.history.insert(at, {**done, 'value': signed('report', {'host': 'web1', 'state': 'live', 'message': '', 'seq': 1})})
+        self.breaks()
+        self.history[at]['value'] = signed('report', {'host': 'web1', 'state': 'live', 'message': '', 'seq': 1_000})
         self.breaks('I3')
 
     def test_i3_a_stop_was_there(self):
