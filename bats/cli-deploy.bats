@@ -103,6 +103,15 @@ deploy() { chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key "$@
     done
 }
 
+@test "[fault-1270] a delivery that NGINX turns away for long is signed anew each time, under the same id" {
+    start_host long-crowd
+    run -0 --separate-stderr deploy --wait
+    [ "$(grep '^POST' host/log | sort | uniq -c | awk '{ print $1 }')" -eq 4 ]
+    mapfile -t signed < <(sed -n 's/^webhook-timestamp: //Ip' host/headers)
+    [ "${#signed[@]}" -eq 4 ]
+    [ "${signed[3]}" -gt "${signed[0]}" ]
+}
+
 @test "[fault-205] an upload that is cut off goes on where the host has it" {
     start_host lost-upload
     run -0 --separate-stderr deploy --wait

@@ -7,6 +7,7 @@
 #include "cli/core/file_input.hpp"
 #include "cli/pack/encrypt_and_sign.hpp"
 #include "crypto/webhook.hpp"
+#include "os/clock.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -83,14 +84,16 @@ Result<ArtifactFile> open_artifact(const std::string& path) {
   return ArtifactFile{path, signature, std::move(statement), file.size};
 }
 
-Delivery sign_delivery(const SecretBytes& key, const ArtifactFile& file, const std::string& id,
-    int64_t now, bool watch) {
-  Delivery delivery{body_of(file, now, watch), {}};
+Delivery make_delivery(const ArtifactFile& file, const std::string& id, int64_t now, bool watch) {
+  return {id, body_of(file, now, watch)};
+}
+
+std::vector<std::string> sign_delivery(
+    const SecretBytes& key, const Delivery& delivery, int64_t now) {
   const std::string timestamp = std::to_string(now);
-  delivery.headers = {"Content-Type: application/json", cat("webhook-id: ", id),
+  return {"Content-Type: application/json", cat("webhook-id: ", delivery.id),
       cat("webhook-timestamp: ", timestamp),
-      cat("webhook-signature: ", crypto::sign_webhook(key, id, timestamp, delivery.body))};
-  return delivery;
+      cat("webhook-signature: ", crypto::sign_webhook(key, delivery.id, timestamp, delivery.body))};
 }
 
 Result<SecretBytes> parse_key_file(std::string_view text) {
@@ -112,8 +115,10 @@ void DeployClient::wait(milliseconds time) const {
 
 // A reply of 2xx; any other becomes its error. NGINX's 429 says that everybody at this address asks
 // too often, and nothing of this request: it is sent again until the deadline.
-Result<HttpReply> DeployClient::checked(const HttpRequest& request) {
+Result<HttpReply> DeployClient::checked(HttpRequest request, const MakeHeaders& headers) {
   for (auto pause = k_reconnect_first;; pause = std::min(pause * 2, k_reconnect_most)) {
+    if (headers)
+      request.headers = headers();
     auto reply = TRY(m_http.send(request));
     if (reply.status / 100 == 2)
       return reply;
@@ -125,21 +130,21 @@ Result<HttpReply> DeployClient::checked(const HttpRequest& request) {
 
 // A short request that may come twice, so that a connection that is lost or a daemon that starts
 // just now does not end the deploy.
-Result<HttpReply> DeployClient::insisted(const HttpRequest& request) {
+Result<HttpReply> DeployClient::insisted(const HttpRequest& request, const MakeHeaders& headers) {
   for (int tried = 1;; ++tried) {
-    auto reply = checked(request);
+    auto reply = checked(request, headers);
     if (reply || reply.error().code != Code::unreachable || tried == k_request_tries)
       return reply;
     wait(k_reconnect_first * tried);
   }
 }
 
-Result<control::Accepted> DeployClient::announce(const Delivery& delivery) {
+Result<control::Accepted> DeployClient::announce(const Delivery& delivery, const SecretBytes& key) {
   const auto reply = insisted({.method = "POST",
-      .url = m_base + "/v1/hooks",
-      .headers = delivery.headers,
-      .body = delivery.body,
-      .timeout = std::min(left(), k_request_timeout)});
+                                  .url = m_base + "/v1/hooks",
+                                  .body = delivery.body,
+                                  .timeout = std::min(left(), k_request_timeout)},
+      [&] { return sign_delivery(key, delivery, os::real_clock().wall()); });
   if (reply)
     return read_accepted(reply->body);
   if (reply.error().code == Code::denied) // the host does not say why

@@ -31,14 +31,16 @@ struct ArtifactFile {
 // invalid: the signature is for another file; not_found: the file or its .minisig does not exist.
 Result<ArtifactFile> open_artifact(const std::string& path);
 
-// The body and the headers of a delivery. The same id, moment and file give the same bytes, so that
-// it can be sent again.
+// A delivery. Of the same id and body the host makes one job, so that it can be sent again; its
+// headers are made for each time that it is sent, because a host takes none that is older than
+// crypto::k_webhook_tolerance.
 struct Delivery {
-  std::string body;
-  std::vector<std::string> headers;
+  std::string id, body;
 };
-Delivery sign_delivery(const SecretBytes& key, const ArtifactFile& file, const std::string& id,
-    int64_t now, bool watch = true);
+Delivery make_delivery(
+    const ArtifactFile& file, const std::string& id, int64_t now, bool watch = true);
+std::vector<std::string> sign_delivery(
+    const SecretBytes& key, const Delivery& delivery, int64_t now);
 // The first whsec_ key in a key file or a sender's file.
 Result<SecretBytes> parse_key_file(std::string_view text);
 
@@ -47,9 +49,9 @@ public:
   DeployClient(Http http, std::string base, Moment deadline, JobView& view)
       : m_http(std::move(http)), m_base(std::move(base)), m_deadline(deadline), m_view(view) {}
 
-  // Sends the delivery, and sends it again with the same id if the connection is lost: the host
-  // makes one job of both.
-  Result<control::Accepted> announce(const Delivery& delivery);
+  // Sends the delivery, and sends it again, signed anew, if the connection is lost or the host has
+  // too many requests.
+  Result<control::Accepted> announce(const Delivery& delivery, const SecretBytes& key);
   // Sends signature and artifact, unless the job is past that. False: the host needed neither. The
   // artifact goes on where an upload broke off, of this job or of an earlier one, and may take as
   // long as bytes flow: the deadline is moved by it.
@@ -69,8 +71,9 @@ private:
   };
   std::chrono::milliseconds left() const;
   Result<StreamState> read_events(const control::Accepted& job, SseParser& parser);
-  Result<HttpReply> checked(const HttpRequest& request);
-  Result<HttpReply> insisted(const HttpRequest& request);
+  using MakeHeaders = std::function<std::vector<std::string>()>; // each time that it is sent
+  Result<HttpReply> checked(HttpRequest request, const MakeHeaders& headers = {});
+  Result<HttpReply> insisted(const HttpRequest& request, const MakeHeaders& headers = {});
   Result<bool> put(const std::string& link, const HttpRequest& what);
   Result<control::JobAnswer> look(const control::Accepted& job);
   Result<bool> wants_upload(const control::Accepted& job);

@@ -112,9 +112,9 @@ Result<control::Job> CiDeploy::send_once(const ArtifactFile& file) {
     const Bucket bucket = TRY(Bucket::find(m_plan.places, m_call.args.text("via")));
     TRY(bucket.put(file.path, file.statement.sha256, file.minisig));
   }
-  const Delivery delivery = sign_delivery(hook, file, cat("msg_", random_token(16)),
-      os::real_clock().wall(), !m_call.args.has("no-watch"));
-  const auto accepted = client.announce(delivery);
+  const Delivery delivery = make_delivery(
+      file, cat("msg_", random_token(16)), os::real_clock().wall(), !m_call.args.has("no-watch"));
+  const auto accepted = client.announce(delivery, hook);
   if (!accepted && accepted.error().code == Code::denied)
     return fail(Code::denied,
         cat(m_bundle.host,

@@ -158,9 +158,9 @@ Result<void> deploy_to(Call& call, const WebhookHost& target, const SecretBytes&
   Http http = TRY(Http::create(call.args.text("cacert")));
   DeployClient client(
       std::move(http), target.url, std::chrono::steady_clock::now() + timeout, progress);
-  const Delivery delivery = sign_delivery(key, file, cat("msg_", random_token(16)),
-      os::real_clock().wall(), !call.args.has("no-watch"));
-  const control::Accepted accepted = TRY(client.announce(delivery));
+  const Delivery delivery = make_delivery(
+      file, cat("msg_", random_token(16)), os::real_clock().wall(), !call.args.has("no-watch"));
+  const control::Accepted accepted = TRY(client.announce(delivery, key));
   const std::string id = printable(accepted.job, 40);
   call.terminal.print_status(cat(
       call.terminal.err(Style::bold, cat(file.statement.site.str(), " ", file.statement.version)),
