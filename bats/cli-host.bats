@@ -111,6 +111,33 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     [ "$stderr" = "chillboxctl: api does not answer" ]
 }
 
+@test "[fault-1271] chillboxd stops while the end of a run or of an order is awaited: the next one is asked for it" {
+    ran='{"id": 7, "site": "blog", "release": "1.0.0-3", "line": "x", "state": "failed", "started_ms": 1, "ended_ms": 2, "code": 3, "text": "row"}'
+    for ended in '"cut": true' '"error": {"code": "unreachable", "message": "the daemon stops; run 7 continues"}'; do
+        start_daemon '{"cron_run": {"events": [{"run": 7}], '"$ended"'}, "run_stop": {'"$ended"'},
+          "run": {"result": {"run": '"$ran"', "socket": "", "output": "", "terminal": false}},
+          "run_show": {"result": {"run": '"$ran"', "socket": "", "output": "", "terminal": false}}}'
+        run -1 --separate-stderr chillboxctl cron run blog 1
+        [ "$output" = row ]
+        [ "$stderr" = "chillboxctl: run 7 ended with code 3" ]
+        [ "$(asked)" = '["run_show",{"number":7,"wait":true}]' ]
+        run -1 --separate-stderr chillboxctl cron run blog 1 --json
+        [ "$(head -n 1 <<<"$output" | jq -c '[.schema, .run.id]')" = '["chillbox.cron_run.v1",7]' ]
+        run -0 chillboxctl runs stop 7
+        [ "$output" = "run 7: failed (3)" ]
+        certificate=$(tls_answer | jq -c '.certificates[0]')
+        start_daemon '{"tls_renew": {"events": ['"$(jq -c '.sha256 = "cd34"' <<<"$certificate")"'], '"$ended"'}, "tls": {"result": {"certificates": ['"$certificate"']}}}'
+        run -0 chillboxctl tls renew blog
+        [[ "${lines[0]}" == "blog  valid  valid until "* ]]
+        run -0 chillboxctl tls renew blog --json
+        [ "$(jq -c '[.schema, .certificate.sha256, .staging]' <<<"$output")" = '["chillbox.tls_renew.v1","ab12",false]' ]
+        start_daemon '{"tls_renew": {"events": ['"$(jq -c '.failures = 0' <<<"$certificate")"'], '"$ended"'},
+          "tls": {"result": {"certificates": ['"$(jq -c '.failures = 1 | .problem = "the CA is away"' <<<"$certificate")"']}}}'
+        run -1 --separate-stderr chillboxctl tls renew blog
+        [ "$stderr" = "chillboxctl: blog: the CA is away" ]
+    done
+}
+
 @test "Ctrl-C leaves the job running and says so" {
     start_daemon '{"stop": {"events": [{"number": 1, "step": "drain", "kind": "begin"}], "wait": 30, "result": '"$JOB"'}}'
     export TERM=xterm

@@ -103,6 +103,21 @@ nobody_sleeps() { ! in_box pgrep -u farm -f "sleep $1"; }
     unlock
 }
 
+@test "[fault-1271] who awaits the end of a run does so through an upgrade and a restart of chillboxd" {
+    farm "$(next_version)" '0 3 * * * until [ -e /tmp/went ]; do sleep 0.1; done; echo here at last; exit 4'
+    ctl cron run farm 1 >"$LAPTOP/awaited" 2>&1 3>&- &
+    awaits=$!
+    wait_for 20 runs_now
+    ctl upgrade
+    in_box rc-service -q chillboxd restart
+    unlock
+    kill -0 "$awaits"
+    in_box touch /tmp/went
+    wait "$awaits" && false || [ "$?" -eq 1 ]
+    [ "$(cat "$LAPTOP/awaited")" = $'here at last\nchillboxctl: run '"$(last id)"' ended with code 4' ]
+}
+runs_now() { [ "$(last state)" = running ]; }
+
 @test "a run whose process is killed is recorded as lost, and nothing of it is left" {
     farm "$(next_version)" '0 3 * * * setsid sleep 3602 & sleep 3602'
     ctl cron run farm 1 --no-wait

@@ -3,6 +3,7 @@
 // not yet, or never.
 #pragma once
 
+#include "base/error.hpp"
 #include "control/names.hpp"
 
 #include <cstdint>
@@ -61,6 +62,10 @@ struct CertificateCheck {
   bool ready = false;
   std::vector<CertificateProbe> probes;
 };
+// The end of an order that was asked for when the certificate was `before`; none: it has none yet.
+// preflight: a CA would not reach the host; else failure, with its problem.
+std::optional<Result<Certificate>> end_of_order(const Certificate& before, const Certificate& now);
+
 // Of a trial order at the CA's staging service: nothing of it is installed.
 struct CertificateRenewal {
   Certificate certificate;

@@ -34,6 +34,7 @@ Result<control::CronAnswer> cron_run(const Call& call) {
   constexpr os::Millis k_look_again{2'000};
   const auto site = TRY(site_of(call));
   const auto id = TRY(call.state.scheduler.run_now(site, call.args.number.value_or(0), call.actor));
+  TRY(send_event(call, {{"run", id}})); // who loses the connection can ask for its end
   for (;;) {
     const uint64_t seen = call.state.changes.count();
     auto run = TRY(call.host().store.cron_run(id));
@@ -98,12 +99,15 @@ Result<control::CronRun> run_named(const Call& call) {
 
 Result<control::RunAnswer> run_to_end(const Call& call) {
   constexpr os::Millis k_look_again{2'000}; // as above
+  const uint64_t id = call.args.number.value_or(0);
   for (;;) {
     const uint64_t seen = call.state.changes.count();
-    auto one = TRY(run_named(call));
-    if (one.ended_ms != 0)
-      return answer_of(call, std::move(one));
-    TRY(may_wait(call, cat("; run ", one.id, " continues")));
+    auto one = TRY(call.host().store.cron_run(id)); // one of the crontab, too
+    if (!one)
+      return fail(Code::not_found, cat("no run ", id, " in the history"));
+    if (one->ended_ms != 0)
+      return answer_of(call, std::move(*one));
+    TRY(may_wait(call, cat("; run ", id, " continues")));
     call.state.changes.wait(seen, k_look_again);
   }
 }

@@ -270,9 +270,7 @@ Result<void> fetch_once(const Call& call, const Digest& digest, uint64_t size) {
   if (!place.taken())
     return fail(Code::busy, "another upload of yours is on its way: try again when it is through");
   bool gone = false;
-  const auto note = [&](const std::string& line) {
-    gone |= !control::write_frame(call.fd(), control::event_text({{"note", line}}));
-  };
+  const auto note = [&](const std::string& line) { gone |= !send_event(call, {{"note", line}}); };
   const rollout::FetchOrder order{digest, size, call.actor,
       [&] { return gone || call.state.stopping || !may_wait(call, "a fetch"); }};
   return guarded("fetch an artifact", [&] { return rollout::fetch(call.host(), order, note); });

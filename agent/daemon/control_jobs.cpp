@@ -357,7 +357,7 @@ int64_t unlock_wait_ms(const rollout::HostContext& host, const store::Store::Att
 }
 
 Result<void> name_job(const Call& call, const store::Job& job) {
-  return control::write_frame(call.fd(), control::event_text({{"job", job.id}}));
+  return send_event(call, {{"job", job.id}});
 }
 
 Result<JobAnswer> submit(const Call& call, const store::Job& job) {

@@ -37,10 +37,6 @@ std::string nginx_trouble(const rollout::HostContext& host) {
             ": no site is served: ", answer.error().message, ": `rc-service nginx start`");
 }
 
-template <class T> Result<void> send_event(const Call& call, const T& event) {
-  return control::write_frame(call.fd(), control::event_text(control::to_json(event)));
-}
-
 // Of a balancer.
 std::vector<std::string> fleet_warnings(
     const rollout::HostContext& host, const control::Status& status) {
@@ -230,7 +226,7 @@ Result<control::JobAnswer> follow(
       return fail(Code::not_found, cat("no job '", printable(id, 40), "'"));
     const auto events = TRY(call.host().store.events(id, after));
     for (const auto& event : events) {
-      TRY(send_event(call, event));
+      TRY(send_event(call, control::to_json(event)));
       after = event.number;
     }
     if (!events.empty())

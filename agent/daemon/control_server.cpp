@@ -371,6 +371,10 @@ Result<store::SiteRow> known_site(const Call& call, const SiteName& site) {
   return std::move(*row);
 }
 
+Result<void> send_event(const Call& call, const control::Json& event) {
+  return control::write_frame(call.fd(), control::event_text(event));
+}
+
 Result<void> may_wait(const Call& call, const std::string& what) {
   if (call.state.stopping)
     return fail(Code::unreachable, cat("the daemon stops", what));

@@ -8,7 +8,6 @@ namespace chillbox::daemon {
 namespace {
 
 using control::Certificate;
-using control::CertificateState;
 
 // the change itself is an event; so late a caller who left is seen
 constexpr os::Millis k_look_again{500};
@@ -49,23 +48,6 @@ Result<control::CertificateCheck> tls_check(const Call& call) {
   return certificate_requests(call).check(owner);
 }
 
-bool is_under_way(CertificateState state) {
-  return state == CertificateState::ordering || state == CertificateState::verifying ||
-      state == CertificateState::installing;
-}
-
-// Of an order that was asked for when the certificate was `before`; none: it has no end yet.
-std::optional<Result<Certificate>> end_of_order(const Certificate& before, const Certificate& now) {
-  if (is_under_way(now.state))
-    return std::nullopt;
-  if (now.sha256 != before.sha256 && now.state == CertificateState::valid)
-    return now;
-  if (now.failures > before.failures || (now.state != before.state && !now.problem.empty()))
-    return fail(now.state == CertificateState::waiting ? Code::preflight : Code::failure,
-        cat(now.site, ": ", now.problem));
-  return std::nullopt;
-}
-
 // One certificate of a site is its first; a second one has its wildcards.
 Result<Certificate> await_order(const Call& call, const Certificate& before) {
   for (;;) {
@@ -74,7 +56,7 @@ Result<Certificate> await_order(const Call& call, const Certificate& before) {
     const auto same = std::ranges::find(now, before.id, &Certificate::id);
     if (same == now.end())
       return fail(Code::not_found, cat(before.site, ": its certificate was removed meanwhile"));
-    if (auto end = end_of_order(before, *same))
+    if (auto end = control::end_of_order(before, *same))
       return std::move(*end);
     TRY(may_wait(call, "; the order continues: `chillboxctl tls` shows it"));
     call.state.changes.wait(seen, k_look_again);
@@ -86,6 +68,8 @@ Result<control::CertificateRenewal> tls_renew(const Call& call) {
   const auto before = TRY(certificates_of(call, owner)).front();
   const bool staging = call.args.staging.value_or(false);
   auto renewal = TRY(certificate_requests(call).renew(owner, staging));
+  if (!staging) // who loses the connection knows what there was
+    TRY(send_event(call, control::to_json(before)));
   if (!staging && call.args.wait.value_or(true))
     renewal.certificate = TRY(await_order(call, before));
   return renewal;

@@ -183,6 +183,8 @@ Result<store::SiteRow> known_site(const Call& call, const SiteName& site);
 // Before it waits for what may take for ever, each time. unreachable: the caller is gone, or the
 // daemon stops; busy: he follows too much.
 Result<void> may_wait(const Call& call, const std::string& what);
+// To who asked, before the answer.
+Result<void> send_event(const Call& call, const control::Json& event);
 // Before it is in the store: who loses the connection can ask for it by its id.
 Result<void> name_job(const Call& call, const store::Job& job);
 // Tells the engine of a job that is in the store already; then sends its events, unless the caller

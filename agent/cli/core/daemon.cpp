@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <thread>
 
 namespace chillbox::cli {
 namespace {
@@ -59,6 +60,37 @@ Result<std::string> ask_connected(const os::Paths& paths, const Question& questi
     args.person = s_person;
   return control::call(fd.get(), question.verb, args, question.secret, question.on_event,
       question.timeout, error_data, question.body);
+}
+
+Result<std::string> ask_to_the_end(const os::Paths& paths, const Question& question,
+    const RestOf& rest, control::ErrorData* error_data) {
+  int connection = -1;
+  auto text = ask_connected(paths, question, connection, error_data);
+  const bool nobody_was_there = connection < 0;
+  if (text || text.error().code != Code::unreachable || nobody_was_there)
+    return text;
+  return ask_next_one(paths, rest, error_data, text.error());
+}
+
+Result<std::string> ask_next_one(
+    const os::Paths& paths, const RestOf& rest, control::ErrorData* error_data, Error lost) {
+  for (int tried = 0; tried < k_daemon_tries; ++tried) {
+    const auto next = rest();
+    if (!next)
+      break;
+    std::this_thread::sleep_for(k_daemon_pause);
+    auto text = ask(paths, *next, error_data);
+    if (text || text.error().code != Code::unreachable)
+      return text;
+    lost = text.error();
+  }
+  return std::unexpected(std::move(lost));
+}
+
+Question end_of_run(uint64_t id) {
+  return {.verb = "run_show",
+      .args = {.number = id, .wait = true},
+      .timeout = std::chrono::milliseconds(-1)};
 }
 
 Result<void> ask_reload(const os::Paths& paths) {

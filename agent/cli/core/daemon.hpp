@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,17 @@ bool is_at_gate();
 // error's data.
 Result<std::string> ask(
     const os::Paths& paths, const Question& question, control::ErrorData* error_data = nullptr);
+
+// When chillboxd stops or dies while it is asked, as at an upgrade, what was begun continues: the
+// next one is asked, with the question that `rest` makes each time; none: the error stays.
+using RestOf = std::function<std::optional<Question>()>;
+Result<std::string> ask_to_the_end(const os::Paths& paths, const Question& question,
+    const RestOf& rest, control::ErrorData* error_data = nullptr);
+// Of a chillboxd that may not be back yet.
+Result<std::string> ask_next_one(
+    const os::Paths& paths, const RestOf& rest, control::ErrorData* error_data, Error lost);
+
+Question end_of_run(uint64_t id); // of a crontab entry or a command; waits for it
 
 // Makes a running daemon read its files again; without a daemon nothing is to be done. The error
 // says that the change itself is saved.

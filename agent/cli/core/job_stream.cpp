@@ -1,13 +1,11 @@
 #include "cli/core/job_stream.hpp"
 
 #include "base/text.hpp"
-#include "cli/core/connection.hpp"
 #include "cli/core/interrupt.hpp"
 #include "cli/core/progress.hpp"
 #include "cli/core/terminal.hpp"
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 namespace chillbox::cli {
@@ -24,19 +22,19 @@ Result<std::string> ask_for_job(Call& call, Question question) {
     heard(json);
   };
   const bool is_order = question.verb != "job";
-  int connection = -1;
-  auto text = ask_connected(call.paths, question, connection, &call.error_data);
-  const auto lost = [&] { return !text && text.error().code == Code::unreachable; };
-  if (!lost() || connection < 0 || id.empty() ||
-      (!is_order && !question.args.follow.value_or(false)))
-    return text;
-  question.verb = "job";
-  for (int tried = 0; lost() && tried < k_daemon_tries; ++tried) {
-    std::this_thread::sleep_for(k_daemon_pause);
-    question.args = {.job = id, .after = seen, .follow = true};
-    text = ask(call.paths, question, &call.error_data);
-  }
-  if (!text || !is_order)
+  bool asked_again = false;
+  const auto rest = [&] {
+    std::optional<Question> next;
+    if (!id.empty() && (is_order || question.args.follow.value_or(false))) {
+      next = question;
+      next->verb = "job";
+      next->args = {.job = id, .after = seen, .follow = true};
+      asked_again = true;
+    }
+    return next;
+  };
+  auto text = ask_to_the_end(call.paths, question, rest, &call.error_data);
+  if (!text || !is_order || !asked_again)
     return text;
   const auto job = TRY(control::read_answer<control::JobAnswer>(*text)).job;
   if (!is_open(job.state) && job.code)

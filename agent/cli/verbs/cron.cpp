@@ -69,17 +69,20 @@ Result<void> run_cron_history(Call& call) {
 // Prints the command's last lines; our exit code depends on the command's.
 Result<void> run_cron_run(Call& call) {
   const bool wait = !call.args.has("no-wait");
+  uint64_t id = 0;
   const Question question{.verb = "cron_run",
       .args = {.site = call.args.text("SITE"), .number = call.args.number("N", 0), .wait = wait},
+      .on_event = [&](const Json& json) { id = control::u64_or(json, "run", 0); },
       .timeout = std::chrono::milliseconds(wait ? -1 : 30'000)};
+  const auto rest = [&] { return id == 0 ? std::nullopt : std::optional(end_of_run(id)); };
   print_on_interrupt("interrupted: the run continues; `chillboxctl cron history` shows it");
-  const auto answer = ask(call.paths, question, &call.error_data);
+  const auto answer = ask_to_the_end(call.paths, question, rest, &call.error_data);
   print_on_interrupt("");
   if (!answer)
     return std::unexpected(answer.error());
   const CronRun run = TRY(control::read_answer<control::CronAnswer>(*answer)).run;
   if (call.terminal.json())
-    call.terminal.print(*answer);
+    call.terminal.print(control::answer_text("cron_run", control::CronAnswer{run}));
   else if (!wait)
     call.terminal.print(
         cat("run ", run.id, " has begun: chillboxctl cron history ", run.site.str()));

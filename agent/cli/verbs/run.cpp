@@ -54,11 +54,15 @@ Result<control::RunAnswer> answer_to(Call& call, const Question& question) {
   return control::read_answer<control::RunAnswer>(TRY(ask(call.paths, question, &call.error_data)));
 }
 
-Result<control::RunAnswer> show(Call& call, uint64_t id, bool to_the_end = false) {
-  return answer_to(call,
-      {.verb = "run_show",
-          .args = {.number = id, .wait = to_the_end},
-          .timeout = std::chrono::milliseconds(to_the_end ? -1 : 30'000)});
+Result<control::RunAnswer> show(Call& call, uint64_t id) {
+  return answer_to(call, {.verb = "run_show", .args = {.number = id, .wait = false}});
+}
+
+// Of `question` about the run, once the run has ended.
+Result<control::RunAnswer> answer_at_end(Call& call, uint64_t id, const Question& question) {
+  const auto rest = [id] { return std::optional(end_of_run(id)); };
+  return control::read_answer<control::RunAnswer>(
+      TRY(ask_to_the_end(call.paths, question, rest, &call.error_data)));
 }
 
 // Passes our streams on; the exit code is the command's.
@@ -98,7 +102,8 @@ Result<void> run_command(Call& call) {
   question.args.timeout_ms = static_cast<uint64_t>(call.args.duration("timeout", k_day).count());
   const auto begun = TRY(answer_to(call, question));
   if (json) {
-    const auto end = detach ? begun : TRY(show(call, begun.run.id, true));
+    const auto end =
+        detach ? begun : TRY(answer_at_end(call, begun.run.id, end_of_run(begun.run.id)));
     call.terminal.print(answer_text("run", end));
     call.exit = detach ? 0 : end.run.code.value_or(k_not_started);
     return {};
@@ -152,10 +157,9 @@ Result<void> run_attach(Call& call) {
 }
 
 Result<void> stop_run(Call& call) {
-  const auto answer = TRY(answer_to(call,
-      {.verb = "run_stop",
-          .args = {.number = call.args.number("RUN", 0)},
-          .timeout = std::chrono::milliseconds(60'000)}));
+  const uint64_t id = call.args.number("RUN", 0);
+  const auto answer = TRY(answer_at_end(call, id,
+      {.verb = "run_stop", .args = {.number = id}, .timeout = std::chrono::milliseconds(60'000)}));
   call.terminal.print(call.terminal.json() ? answer_text("run_stop", answer)
                                            : cat("run ", answer.run.id, ": ", outcome(answer.run)));
   return {};

@@ -151,6 +151,37 @@ Result<void> run_check(Call& call) {
           bad == check.probes.end() ? "" : cat(": ", bad->name, ": ", bad->text)));
 }
 
+// chillboxd stopped or died: the order is the next one's, of which `tls` tells.
+Result<Certificate> follow_order(Call& call, const Certificate& before, const Error& lost) {
+  const auto question = [&] {
+    return std::optional(Question{.verb = "tls", .args = {.site = before.site}});
+  };
+  for (;;) {
+    const auto list = TRY(control::read_answer<control::CertificateList>(
+        TRY(ask_next_one(call.paths, question, &call.error_data, lost))));
+    const auto now = std::ranges::find(list.certificates, before.id, &Certificate::id);
+    if (now == list.certificates.end())
+      return fail(Code::not_found, cat(before.site, ": its certificate was removed meanwhile"));
+    if (auto end = control::end_of_order(before, *now))
+      return std::move(*end);
+  }
+}
+
+Result<control::CertificateRenewal> renewal_of(Call& call, Question question) {
+  std::optional<Certificate> before;
+  question.on_event = [&](const Json& json) {
+    if (auto certificate = control::from_json<Certificate>(json))
+      before = std::move(*certificate);
+  };
+  const auto text = ask(call.paths, question, &call.error_data);
+  if (text)
+    return control::read_answer<control::CertificateRenewal>(*text);
+  if (text.error().code != Code::unreachable || !before)
+    return std::unexpected(text.error());
+  return control::CertificateRenewal{
+      .certificate = TRY(follow_order(call, *before, text.error())), .text = {}};
+}
+
 Result<void> run_renew(Call& call) {
   const std::string owner = call.args.text("SITE");
   const bool staging = call.args.has("staging"), wait = !call.args.has("no-wait");
@@ -158,12 +189,13 @@ Result<void> run_renew(Call& call) {
       .args = {.site = owner, .wait = wait, .staging = staging},
       .timeout = k_order_patience};
   print_on_interrupt("interrupted: the order continues; `chillboxctl tls` shows it");
-  const auto answer = ask_or_print<control::CertificateRenewal>(call, question);
+  const auto renewal = renewal_of(call, question);
   print_on_interrupt("");
-  const auto renewal = TRY(answer);
   if (!renewal)
-    return {};
-  if (staging)
+    return std::unexpected(renewal.error());
+  if (call.terminal.json())
+    call.terminal.print(control::answer_text("tls_renew", *renewal));
+  else if (staging)
     print_folded(call.terminal,
         cat("the trial worked, and nothing was installed: ", renewal->text.value_or("")), 2);
   else if (wait)
