@@ -65,6 +65,17 @@ use_pip() {
     done
 }
 
+@test "a wheel that a browser got a second time is named, with the name that it should have [fault-1273]" {
+    mkdir blog/backend/dep
+    touch "blog/backend/dep/odd-1.0-py3-none-any (1).whl" blog/backend/dep/even-1.0+local.1-1-cp311-cp311-manylinux_2_28_x86_64.whl
+    for command in "validate blog" "pack blog -r $RECIPIENT -k deploy.key -o out"; do
+        # shellcheck disable=SC2086 # words
+        run -0 --separate-stderr chillboxctl $command
+        [ "$(grep -c warning: <<<"$stderr")" -eq 1 ]
+        [[ "$stderr" == *"warning: 'backend/dep/odd-1.0-py3-none-any (1).whl' is not named like a wheel, and pip does not take it: rename it to odd-1.0-py3-none-any.whl"* ]]
+    done
+}
+
 @test "deploy of what does not exist says so [fault-1130]" {
     run -3 chillboxctl deploy nosuchdir
     [[ "$output" == *"no file or folder 'nosuchdir' here"* ]]
@@ -192,6 +203,13 @@ use_pip() {
     run -0 chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o blog/backend/out
     [ "$(age -d -i identity blog/backend/out/*.age | zstd -dq | tar -tf - | grep -v '/$' | sort | xargs)" = "$first" ]
     [ "$first" = "blog/api/.env.example blog/api/data blog/api/run blog/api/secrets.json blog/api/src/app.py blog/bin/node_modules/i.js blog/blog.site.json" ]
+    # Of other hidden folders nobody knows whether the service wants them: they go in.
+    mkdir -p blog/backend/.github/workflows blog/backend/.well-known
+    touch blog/backend/{.github/workflows/ci.yml,.well-known/security.txt}
+    run -0 --separate-stderr pack
+    [[ "$stderr" != *.github* ]]
+    [ "$(listed | grep -c '^blog/api/\.github/workflows/ci.yml$\|^blog/api/\.well-known/security.txt$')" -eq 2 ]
+    rm -r blog/backend/.github blog/backend/.well-known
     printf '!.env\n!node_modules/\n!venv\n' >blog/.chillboxignore
     run -0 pack
     [[ "$(listed | grep '^blog/api/.*\(env\|node\)' | sort | xargs)" == "blog/api/.env blog/api/.env.example blog/api/node_modules/x/i.js blog/api/venv/lib/x.py blog/api/venv/pyvenv.cfg" ]]

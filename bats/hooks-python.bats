@@ -210,6 +210,17 @@ inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
     [ -z "$output" ]
 }
 
+@test "preflight says how a wheel is to be named that was saved a second time [fault-1273]" {
+    printf 'odd\n' >requirements.txt
+    mkdir -p dep
+    for saved in 'odd-1.0-py3-none-any (1)' 'odd-1.0-py3-none-any(2)' 'odd-1.0-py3-none-any - Copy'; do
+        touch "dep/$saved.whl"
+        run -0 with_dash "$python/preflight"
+        [[ "$output" == *"dep/$saved.whl"*": rename it to odd-1.0-py3-none-any.whl"* ]]
+        rm "dep/$saved.whl"
+    done
+}
+
 @test "missing, too old and foreign wheels are all named, with how to collect them for this host; nothing is left behind" {
     flask_site
     fresh_cache

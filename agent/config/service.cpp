@@ -356,8 +356,15 @@ std::string taken_name(const std::string& name) {
   return {};
 }
 
-std::vector<std::string> idle_fields(const Site& site, const KnownKinds& kinds) {
+std::vector<std::string> site_warnings(const Site& site, const KnownKinds& kinds) {
+  const bool has_tls =
+      site.tls.mode == Tls::Mode::provided || site.tls.challenge == Tls::Challenge::dns_01;
   std::vector<std::string> lines;
+  for (const auto& service : site.services)
+    if (has_tls && service.folder() == k_tls_secrets &&
+        (service.secrets_config || service.secrets_env))
+      lines.push_back(cat("service '", service.name.str(), "': its folder of the secret set, ",
+          k_tls_secrets, "/, is also that of the site's certificate: choose another name"));
   for (const auto& service : site.services)
     if (const auto names = unread(service, kinds); !names.empty())
       lines.push_back(cat("service '", service.name.str(), "': ", join(names, ", "),

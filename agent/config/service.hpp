@@ -19,8 +19,11 @@ void adopt_services(const Location& at, Site& site, const KnownKinds& kinds);
 
 // Why no new release has a service of this name, although one that is live may; "": it may.
 std::string taken_name(const std::string& name);
-// A line for each service with fields that do nothing for its kind. They are no problems: sites of
-// the original chillbox have some.
-std::vector<std::string> idle_fields(const Site& site, const KnownKinds& kinds);
+// What is no problem, because sites that work have it: a line for each service with fields that do
+// nothing for its kind, as sites of the original chillbox have, or whose folder of the secret set
+// is also that of the certificate.
+std::vector<std::string> site_warnings(const Site& site, const KnownKinds& kinds);
+// Folder of the secret set: the certificate (SITE.pem), and the credentials of its DNS program.
+inline constexpr std::string_view k_tls_secrets = "tls";
 
 } // namespace chillbox::config

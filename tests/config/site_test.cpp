@@ -263,7 +263,7 @@ TEST_CASE("[fault-1205] a field that does nothing for the kind of its service is
     const auto site =
         cat(R"({"name":"B","server_name":"b.test","services":[{"name":"web","lang":")", lang, "\",",
             members, "}]}");
-    return join(idle_fields(parse_site(site, k_slug, kinds).value(), kinds), "\n");
+    return join(site_warnings(parse_site(site, k_slug, kinds).value(), kinds), "\n");
   };
   CHECK(
       told("binary", R"("threads":4)") == "service 'web': threads does nothing for lang 'binary'");
@@ -293,6 +293,19 @@ TEST_CASE("[fault-1207] no service has the name of the crontab's log, nor one of
     CHECK(site_problems(site(name)) == "");
   for (const char* name : {"cron", "NGINX"}) // as one may be live
     CHECK(parse_site(site(name), k_slug));
+}
+
+TEST_CASE("[fault-1272] a service that has its secrets where the site's certificate is gets a warning") {
+  const auto warned = [](std::string_view name, std::string_view mode) {
+    const auto site = cat(R"({"name":"B","server_name":"b.test","tls":{"mode":")", mode,
+        R"("},"services":[{"name":")", name, R"(","lang":"python","secrets_config":"a.cfg"}]})");
+    return join(site_warnings(parse_site(site, k_slug).value(), {}), "\n");
+  };
+  CHECK(warned("tls", "provided") ==
+      "service 'tls': its folder of the secret set, tls/, is also that of the site's certificate: "
+      "choose another name");
+  CHECK(warned("tls", "auto").empty());
+  CHECK(warned("tlsx", "provided").empty());
 }
 
 TEST_CASE("a file with thousands of problems is told by its first hundred") {

@@ -9,6 +9,7 @@
 #include "cli/laptop/secret_sent.hpp"
 #include "cli/laptop/target.hpp"
 #include "cli/pack/site_folder.hpp"
+#include "config/service.hpp"
 #include "os/clock.hpp"
 #include "os/sandbox.hpp"
 
@@ -18,7 +19,6 @@ namespace chillbox::cli {
 namespace {
 
 constexpr int k_save_tries = 100; // each one that fails, another process has saved its own
-constexpr std::string_view k_tls_folder = "tls"; // a site's certificate of its own: tls/SITE.pem
 
 Result<Project> project_here() {
   auto project = TRY(find_project());
@@ -67,7 +67,7 @@ std::vector<std::string> SecretChange::folders() const {
   if (const auto folder = site_of_project(m_project))
     for (const auto& service : folder->site.services)
       names.push_back(service.folder());
-  names.emplace_back(k_tls_folder);
+  names.emplace_back(config::k_tls_secrets);
   return names;
 }
 

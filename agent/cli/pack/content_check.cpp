@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <filesystem>
 #include <set>
@@ -87,6 +88,22 @@ std::vector<std::string> instance_files(
   return files;
 }
 
+// A wheel whose name has more than the parts of one, as a browser's second download: "" or a
+// warning.
+std::string misnamed_wheel(std::string_view path) {
+  constexpr std::string_view k_end = ".whl";
+  const auto name = path.substr(path.rfind('/') + 1);
+  const auto stray = std::ranges::find_if(name, [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) == 0 &&
+        !std::string_view("_.-+!").contains(c);
+  });
+  if (!name.ends_with(k_end) || stray == name.end())
+    return {};
+  return cat("'", printable(path, 200),
+      "' is not named like a wheel, and pip does not take it: ", "rename it to ",
+      std::string(name.begin(), stray), k_end);
+}
+
 // Links to what is not packed. What is behind another link is not followed.
 std::vector<std::string> broken_links(const std::vector<artifact::PackEntry>& entries) {
   std::set<std::string> names, links;
@@ -141,7 +158,7 @@ Result<void> check_not_empty(
 Result<std::vector<std::string>> check_contents(
     const SiteFolder& folder, const std::vector<artifact::PackEntry>& entries) {
   TRY(check_not_empty(folder, entries));
-  std::vector<std::string> keys, likely, hidden, ignored;
+  std::vector<std::string> keys, likely, hidden, ignored, wheels;
   std::string buffer;
   for (const auto& entry : entries) {
     if (entry.source.empty() || entry.directory || !entry.link_target.empty())
@@ -149,6 +166,8 @@ Result<std::vector<std::string>> check_contents(
     const std::string path = entry.source.substr(folder.dir.size() + 1);
     if (is_never_served(folder, path))
       hidden.push_back(printable(path, 200));
+    if (auto misnamed = misnamed_wheel(path); !misnamed.empty())
+      wheels.push_back(std::move(misnamed));
     if (is_ignored_template(path))
       ignored.push_back(printable(path, 200));
     if (is_brought(folder, path) || folder.ignore.takes_back(path, false))
@@ -183,7 +202,9 @@ Result<std::vector<std::string>> check_contents(
   if (!ignored.empty())
     warnings.push_back(
         cat(some_of(ignored), ": not read: a template is named NAME.nginx.conf.template"));
-  for (const auto& line : config::idle_fields(folder.site, folder.kinds.known()))
+  if (!wheels.empty())
+    warnings.push_back(some_of(wheels));
+  for (const auto& line : config::site_warnings(folder.site, folder.kinds.known()))
     warnings.push_back(line);
   return warnings;
 }

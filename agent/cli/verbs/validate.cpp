@@ -17,7 +17,7 @@ Result<void> run_validate(Call& call) {
   const std::string path = call.args.text("PATH");
   const SiteFolder folder = TRY(read_site_folder(path, "", TRY(Kinds::load(call.paths))));
   const config::Site& site = folder.site;
-  auto warnings = config::idle_fields(site, folder.kinds.known());
+  auto warnings = config::site_warnings(site, folder.kinds.known());
   if (path != folder.file) // for a folder, the services' folders must exist too
     warnings = TRY_IN(folder.file,
         check_contents(folder, TRY_IN(folder.file, archive_entries(folder, folder.json))));

@@ -21,6 +21,7 @@ PLAIN = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[([\w\s,.-]+)\])?\s*([^;@()\[\]]
 SIGNS = {"Eq": "==", "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">="}
 STRINGS = {"sys_platform": sys.platform, "os_name": os.name, "platform_system": os.uname().sysname, "platform_machine": os.uname().machine,
            "platform_python_implementation": {"cpython": "CPython"}.get(sys.implementation.name)}
+STRAY = re.compile(r"[^\w.+!-].*(?=\.whl$)", re.A)
 PARSE_ONLY = 0x400  # ast.PyCF_ONLY_AST, without loading ast
 problems, folders = [], ["dep", os.environ.get("CHILLBOX_WHEELHOUSE", "")]
 
@@ -127,13 +128,19 @@ def wanted(extras):
             yield requirement, {value.replace("sha256:", "") for value in line.hashes}
 
 
+def renamed(path):
+    """What to do with a wheel whose name has more than the parts of one, as a browser's second download."""
+    right = STRAY.sub("", os.path.basename(path))
+    return "" if right == os.path.basename(path) else ": rename it to %s" % right
+
+
 def wheels():
     for folder in folders:
         for path in sorted(glob.glob(os.path.join(folder, "*.whl"))):
             try:
                 name, version, _, fits = utils.parse_wheel_filename(os.path.basename(path))
             except utils.InvalidWheelFilename:
-                complain("%s is not named like a wheel" % path)
+                complain("%s is not named like a wheel%s" % (path, renamed(path)))
                 continue
             yield name, version, fits, path
 
@@ -154,7 +161,7 @@ def best(requirement, hashes, there, ours, why):
     elif not right:
         complain("missing: %s%s: there is only %s" % (requirement, why, ", ".join(str(w[1]) for w in named)))
     elif not fitting:
-        complain("missing: %s%s: does not fit this host: %s" % (requirement, why, ", ".join(w[3] for w in right)))
+        complain("missing: %s%s: does not fit this host: %s" % (requirement, why, ", ".join(w[3] + renamed(w[3]) for w in right)))
     elif hashes and not any(is_one_of(w[3], hashes) for w in fitting):
         complain("missing: %s: no hash in requirements.txt is that of %s" % (requirement, ", ".join(w[3] for w in fitting)))
     else:
