@@ -78,6 +78,9 @@ Extent extent_of(std::string_view bytes) {
 
 Result<ProbeAnswer> parse_answer(std::string_view bytes) {
   const auto end = bytes.find("\r\n\r\n");
+  if (end == std::string_view::npos && bytes.size() >= k_max_answer && bytes.starts_with("HTTP/1."))
+    return fail(Code::invalid,
+        cat("the head of the answer has over ", k_max_answer / 1024, " KiB, which is the limit"));
   const auto status = bytes.size() > 12 && bytes.starts_with("HTTP/1.") && bytes[8] == ' '
       ? parse_u64(bytes.substr(9, 3))
       : std::nullopt;

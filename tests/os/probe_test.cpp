@@ -129,6 +129,15 @@ TEST_CASE("what is not HTTP is an error that shows it") {
   CHECK(has(error.message, "'220 mail\\x1b[31m ready"));
 }
 
+TEST_CASE("[fault-1274] a head that is longer than what is read is said to be that") {
+  Server server([](int fd) {
+    say(fd, "HTTP/1.0 200 OK\r\nX-Long: " + std::string(70'000, 'x') + "\r\n\r\n");
+  });
+  const auto error = server.ask().error();
+  CHECK(error.code == Code::invalid);
+  CHECK(has(error.message, "the head of the answer has over 64 KiB, which is the limit"));
+}
+
 TEST_CASE("nobody there is unreachable, over a socket and over TCP") {
   CHECK_FALSE(probe({.socket = "/no/such.sock"}));
   const auto tcp = probe({.port = 1, .timeout = Millis{1000}});
