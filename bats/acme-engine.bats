@@ -173,9 +173,11 @@ refused() { # TYPE
     ask account '.account += "/roll" | .action = "rollover"'
     said ".ok and .thumbprint != \"$old\""
     new=$(jq -r .thumbprint "$OUT")
-    mv "$key" "$key.next" && cp -p "$BATS_TEST_TMPDIR/old.key" "$key" # killed after
-    ask account '.account += "/roll"'
-    said ".ok and .thumbprint == \"$new\""
+    for action in show ensure; do
+        mv "$key" "$key.next" && cp -p "$BATS_TEST_TMPDIR/old.key" "$key" # killed after
+        ask account '.account += "/roll" | .action = "'$action'"'
+        said ".ok and .thumbprint == \"$new\""
+    done
     openssl ecparam -name prime256v1 -genkey -noout -out "$key.next" && chown $ENGINE_UID "$key.next" # killed before
     ask account '.account += "/roll"'
     said ".ok and .thumbprint == \"$new\""

@@ -118,6 +118,9 @@ func (c *ca) know(url string, contact []string) {
 
 // registered is the account with its key and its address at the CA. It never makes one.
 func (c *ca) registered(ctx context.Context) (acme.Account, error) {
+	if err := c.finishRollover(ctx); err != nil {
+		return acme.Account{}, err
+	}
 	key, err := readKey(c.place(".key"))
 	if errors.Is(err, os.ErrNotExist) {
 		return acme.Account{}, problem{kind: acme.ProblemTypeAccountDoesNotExist, detail: "no account key for " + c.in.Directory + " in " + c.in.Account}
@@ -233,9 +236,6 @@ func (c *ca) deactivate(ctx context.Context) (acme.Account, bool, error) {
 
 // rollover: the new key is on the disk before the CA hears of it, so that a crash leaves one of the two that counts.
 func (c *ca) rollover(ctx context.Context) (acme.Account, bool, error) {
-	if err := c.finishRollover(ctx); err != nil {
-		return acme.Account{}, false, err
-	}
 	kept, err := c.registered(ctx)
 	if err != nil {
 		return kept, false, err
