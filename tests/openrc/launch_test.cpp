@@ -188,7 +188,7 @@ TEST_CASE("what a program writes goes through a pipe to its log, which is rotate
         s.log_files = 2;
       });
   CHECK(r.code == 0);
-  for (int i = 0; i < 500 && get(log).find("last\n") == std::string::npos; ++i)
+  for (int i = 0; i < 6'000 && get(log).find("last\n") == std::string::npos; ++i) // up to a minute
     ::usleep(10'000);
   CHECK(r.out.empty());
   CHECK(get(log).ends_with("last\n"));
