@@ -14,6 +14,7 @@ sum() { # NAME [WORD]
     ctl metrics | awk -v name="$1" -v word="${2-}" 'index($1, name) == 1 && substr($1, length(name) + 1, 1) ~ /^({|)$/ && index($0, word) {n += $2} END {printf "%.0f\n", n}'
 }
 requests() { sum chillbox_http_requests_total; }
+counted_over() { [ "$(requests)" -gt "$1" ]; }
 token() { [ -s "$LAPTOP/token" ] || ctl metrics token add prometheus 2>/dev/null >"$LAPTOP/token"; cat "$LAPTOP/token"; }
 promtool() {
     PROMETHEUS=${PROMETHEUS:-$(sh "$ROOT/tests/host/debs" bookworm prometheus)} || skip "needs Debian's package prometheus"
@@ -88,8 +89,9 @@ rotated() {
 
 @test "what visitors got is counted once, over rotations, reloads and another release [fault-711]" {
     command -v wrk >/dev/null || skip "needs wrk"
+    before=$(requests)
     get / >/dev/null
-    sleep 1.5
+    wait_for 30 counted_over "$before"
     before=$(requests)
     sent=0 visits=0
     rounds=${METRICS_ROUNDS:-2}
@@ -105,7 +107,7 @@ rotated() {
         wait_for 90 rotated "$first"
     done
     sent=$((sent + visits))
-    sleep 2
+    wait_for 60 counted_over $((before + sent - 1))
     counted=$(($(requests) - before))
     echo "# sent $sent, counted $counted, in $rounds rotations" >&3
     # wrk does not say what it cut off at its end: 4 connections each time
@@ -113,8 +115,7 @@ rotated() {
     [ "$counted" -le $((sent + 4 * rounds)) ]
     deploy "$(next_version)"
     get / >/dev/null
-    sleep 1.5
-    [ $(($(requests) - before)) -gt "$counted" ]
+    wait_for 30 counted_over $((before + counted))
     [ "$(sum chillbox_counts_bad_lines_total)" = 0 ]
 }
 
