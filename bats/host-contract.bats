@@ -69,7 +69,7 @@ $venv" ]
     echo "$output"
     [ "$status" -eq 0 ]
     wait_for 20 in_box sh -c '[ "$(ls -d /run/openrc/options/chillbox.hello.api.* | wc -l)" = 1 ]'
-    [[ "$(command_line)" == *" --threads 3 --preload "*" --timeout 77 " ]]
+    [[ "$(command_line)" == *" --threads 3 --preload --timeout 77 " ]]
     run contract "$(next_version)" '.services[0]["run-cmd"] = "gunicorn --workers 1 --name own-$SLUGNAME hello_api.app:create_app()"'
     echo "$output"
     [ "$status" -eq 0 ]

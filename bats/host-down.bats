@@ -161,10 +161,14 @@ ask_slowly() {
 go() { in_box touch /var/lib/shop/web/go; }
 # deploy_meanwhile ARTIFACT NAME: its process is $deploy.
 deploy_meanwhile() {
+    before_it=$(json jobs shop '.jobs[0].id')
     attack_send shop "$1" >"$LAPTOP/$2.out" 2>&1 3>&- &
     deploy=$!
 }
-retires() { [ "$(json jobs shop '.jobs[0].step')" = retire ]; }
+retires() {
+    now=$(json jobs shop '.jobs[0] | .step + " " + .id')
+    [[ "$now" == "retire "* && "$now" != *" $before_it" ]]
+}
 
 @test "[fault-227] a request that ends within stop_timeout gets its answer from the old copy" {
     attack_edit shop '.services[0].stop_timeout = "200s"'
