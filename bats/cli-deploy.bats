@@ -103,7 +103,7 @@ deploy() { chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key "$@
     done
 }
 
-@test "[fault-1270] a delivery that NGINX turns away for long is signed anew each time, under the same id" {
+@test "[fault-1270] a delivery that NGINX turns away for long has a new signature each time, and the same id" {
     start_host long-crowd
     run -0 --separate-stderr deploy --wait
     [ "$(grep '^POST' host/log | sort | uniq -c | awk '{ print $1 }')" -eq 4 ]

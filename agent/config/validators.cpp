@@ -230,11 +230,10 @@ std::optional<std::string> variable_name_problem(std::string_view name) {
   if (std::ranges::find(k_denied, name) != k_denied.end() ||
       std::ranges::any_of(
           k_prefixes, [&](std::string_view prefix) { return name.starts_with(prefix); }))
-    return name == "GUNICORN_CMD_ARGS"
-        ? "is denied, because it changes which code is run: gunicorn's options go into the service's args"
-        : name == "PYTHONPATH"
-        ? "is denied, because it changes which code is run: the service's folder and its src/ are on the path"
-        : "is denied, because it changes which code is run: choose another name";
+    return cat("is denied, because it changes which code is run: ",
+        name == "GUNICORN_CMD_ARGS" ? "gunicorn's options go into the service's args"
+            : name == "PYTHONPATH"  ? "the service's folder and its src/ are on the path"
+                                    : "choose another name");
   return std::nullopt;
 }
 

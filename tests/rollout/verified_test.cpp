@@ -259,6 +259,16 @@ TEST_CASE("[fault-1241] names in a folder of data-links become links in that fol
   CHECK(host.rollback("2.0.0").state == JobState::done);
 }
 
+TEST_CASE("[fault-1241] data-links that is a link shows no folder of the host to a build") {
+  LiveHost host;
+  host.runner.app("2.0.0").building = [](const os::Command& c) {
+    fs::create_directory_symlink("/etc", variable(c, "CHILLBOX_BUILD_DIR") + "/data-links");
+  };
+  const auto job = host.deploy("2.0.0");
+  CHECK(job.code == Code::denied);
+  CHECK(job.message.contains("'.chillbox/app/data-links' links to '/etc'"));
+}
+
 TEST_CASE("what NGINX serves by itself has no link out of it, brought or built [attack-D12]") {
   LiveHost host;
   host.handler("python", R"({"listens":"unix","build":true,"built":["frozen"]})");

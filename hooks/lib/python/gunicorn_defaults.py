@@ -1,5 +1,5 @@
-"""Other defaults of gunicorn's settings, for a service that NGINX passes requests to. Its configuration, GUNICORN_CMD_ARGS and options override
-them, as they override gunicorn's own. gunicorn_start.py imports this; of the kind chill it is the first part of site.cfg."""
+"""Other defaults of gunicorn's settings, for a service that NGINX passes requests to. Its configuration and options override them, as they
+override gunicorn's own. gunicorn_start.py imports this; for the kind chill it is the first part of site.cfg."""
 import os
 
 import gunicorn.config
