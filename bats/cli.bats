@@ -460,17 +460,20 @@ teardown() { cli_teardown; }
     [ "$(stat -c %a deploy.key)" = 600 ]
 }
 
-@test "a new sender may deploy and ping the sites that are named, and more only when that is asked for [attack-B5]" {
+@test "a new sender may deploy and ping, all sites or those that are named, and more only when that is asked for [attack-B5]" {
     export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
-    run -2 chillboxctl webhook add ci
-    [[ "$output" == *"no site was named: give --sites SITE[,..] or --all-sites"* ]]
     run -2 chillboxctl webhook add ci --sites blog --all-sites
     run -2 chillboxctl webhook add ci --sites blog --types host.ping --all-types
+    run -0 --separate-stderr chillboxctl webhook add any
+    [[ "$stderr" == *"sender any may send site.deploy, host.ping for all sites, including future ones"* ]]
+    run -0 --separate-stderr chillboxctl webhook add any --all-sites
+    [[ "$stderr" == "unchanged: sender any"* ]]
+    run -7 chillboxctl webhook add any --all-types
     run -0 --separate-stderr chillboxctl webhook add ci --sites blog,shop
     [[ "$stderr" == *"sender ci may send site.deploy, host.ping for blog, shop"* ]]
     chillboxctl webhook add all --all-sites --all-types >/dev/null 2>&1
     [ "$(chillboxctl webhook list --json | jq -c '[.senders[] | [.name, .sites, .types]]')" = \
-        '[["all",[],[]],["ci",["blog","shop"],["site.deploy","host.ping"]]]' ]
+        '[["all",[],[]],["any",[],["site.deploy","host.ping"]],["ci",["blog","shop"],["site.deploy","host.ping"]]]' ]
 }
 
 @test "[fault-17] webhook rotate --grace ends the old key by itself, and list says when" {

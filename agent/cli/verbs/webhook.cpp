@@ -22,7 +22,7 @@ namespace {
 constexpr Option k_name{"NAME", ArgKind::text, "", "its name"};
 constexpr std::array k_webhook_add_options{
     k_name,
-    Option{"--sites", ArgKind::list, "SITE[,..]", "the sites that it may deploy"},
+    Option{"--sites", ArgKind::list, "SITE[,..]", "the sites that it may deploy (default: all)"},
     Option{"--all-sites", ArgKind::flag, "", "all sites, including future ones"},
     Option{
         "--types", ArgKind::list, "TYPE[,..]", "what it may send (default: site.deploy,host.ping)"},
@@ -136,16 +136,13 @@ Result<int64_t> end_of_grace(const Args& args) {
   return os::real_clock().wall() + grace.count();
 }
 
-// A new sender may do no more than was asked for. In the file an empty list means everything, so
-// that needs an option of its own.
+// A new sender of all sites may announce what a deployer signed, and no more unless that was asked
+// for. In the file an empty list means everything.
 Result<void> set_limits(config::Sender& sender, const Args& args) {
   sender.sites = TRY(sites_of(args));
   sender.types = args.list("types");
-  if (sender.sites.empty() != args.has("all-sites"))
-    return fail(Code::usage,
-        cat(sender.sites.empty() ? "no site was named: "
-                                 : "--sites and --all-sites exclude each other: ",
-            "give --sites SITE[,..] or --all-sites"));
+  if (!sender.sites.empty() && args.has("all-sites"))
+    return fail(Code::usage, "--sites and --all-sites exclude each other: give one of them");
   if (!sender.types.empty() && args.has("all-types"))
     return fail(Code::usage, "--types and --all-types exclude each other: give one of them");
   if (sender.types.empty() && !args.has("all-types"))
@@ -186,7 +183,7 @@ Result<void> run_webhook_add(Call& call) {
   TRY(write_sender(call.paths, sender));
   call.terminal.print_status(cat("sender ", sender.name, " may send ",
       sender.types.empty() ? "everything" : join(sender.types, ", "), " for ",
-      sender.sites.empty() ? "all sites" : join(sender.sites, ", ")));
+      sender.sites.empty() ? "all sites, including future ones" : join(sender.sites, ", ")));
   return tell_key(call, "webhook-add", sender, std::move(output));
 }
 
