@@ -16,7 +16,7 @@ setup() {
 #!/bin/sh
 printf '%s\n' "$*" >>"$WORK/ssh.log"
 while [ "$1" != -- ]; do shift; done
-name=${2#*@}
+name=${2#*@} name=${name%:*}
 [ "$name" != c ] || { echo "ssh: connect to host c port 22: Connection refused" >&2; exit 255; }
 CHILLBOX_SOCKET=$WORK/$name.sock; export CHILLBOX_SOCKET
 [ ! -e "$WORK/linger" ] || sleep 60 >/dev/null & # as ControlPersist: holds standard error open
@@ -57,6 +57,8 @@ status_of() { # SEALED STATE
     run -5 --separate-stderr chillboxctl rollback blog -H b@c --json
     [ "$(jq -r '[.schema, .error.code, .error.message] | join(" ")' <<<"$output")" = "chillbox.error.v1 unreachable b@c: ssh did not reach it" ]
     [[ "$stderr" == *"Connection refused"* ]]
+    run -5 chillboxctl rollback blog -H b@c:2222
+    [[ "$output" == *"chillboxctl: b@c:2222 (ssh://b@c:2222): ssh did not reach it" ]]
     run -0 chillboxctl unlock -H a@one --passphrase-fd 3 3<<<"through ssh"
     [ "$(tail -n 1 one.log | jq -r .secret)" = "through ssh" ]
     run -2 chillboxctl unlock -H a@one,c@three --passphrase-fd 3 3<<<"x"

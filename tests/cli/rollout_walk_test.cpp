@@ -165,7 +165,7 @@ TEST_CASE("a host that was away before it was begun has failed, and nothing was 
   TwoHosts fleet;
   fleet.put("web1/accidents", "deploy away*\n");
   CHECK(fleet.walk(std::chrono::milliseconds(300)) ==
-      "unhealthy: all hosts have what they had; web1: web1: ssh did not reach it");
+      "unhealthy: all hosts have what they had; web1: web1 (root@web1): ssh did not reach it");
   CHECK(fleet.states() == "failed staged ended");
 }
 

@@ -81,6 +81,11 @@ int exit_of_ssh(int status) {
   return WEXITSTATUS(status) == k_ssh_failed ? exit_code(Code::unreachable) : WEXITSTATUS(status);
 }
 
+std::unexpected<Error> unreached(const Host& host) {
+  const std::string address = host.target == host.name ? "" : cat(" (", host.target, ")");
+  return fail(Code::unreachable, cat(host.name, address, ": ssh did not reach it"));
+}
+
 Result<int> run_on(const Host& host, const SshCommand& command) {
   std::vector<std::string> options;
   if (command.terminal)
@@ -93,7 +98,7 @@ Result<int> run_on(const Host& host, const SshCommand& command) {
     if (errno != EINTR)
       return fail_errno("wait for ssh", errno);
   if (WIFEXITED(status) && WEXITSTATUS(status) == k_ssh_failed)
-    return fail(Code::unreachable, cat(host.name, ": ssh did not reach it"));
+    return unreached(host);
   return exit_of_ssh(status);
 }
 

@@ -30,6 +30,9 @@ struct SshCommand {
   int output = -1;                // and the one that gets its standard output
 };
 
+// What ssh failed to do, which has printed why: the host's name, and the address that it was asked
+// for where that is another.
+std::unexpected<Error> unreached(const Host& host);
 // Runs it on one host, with our own terminal or streams; the exit code. unreachable when ssh itself
 // failed, which has printed why.
 Result<int> run_on(const Host& host, const SshCommand& command);

@@ -126,7 +126,7 @@ Result<HostSession> HostSession::open(const Host& host, const std::string& site)
     return within(host.name, error_in(*json).error());
   const int code = json ? 0 : session.end();
   if (code == 255)
-    return fail(Code::unreachable, cat(host.name, ": ssh did not reach it"));
+    return unreached(host);
   if (code == k_no_such_command)
     return fail(Code::not_found,
         cat("there is no chillboxctl on ", host.name, ": chillboxctl setup ",
