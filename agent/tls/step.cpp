@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint64_t k_unsure_rounds = 3;
 constexpr int64_t k_short_life = 10 * k_day_ms;
+constexpr int64_t k_off_look = 30 * k_day_ms; // what is planned for much later is no plan
 
 std::vector<std::string> sorted(std::vector<std::string> names) {
   std::ranges::sort(names);
@@ -31,9 +32,10 @@ void Certificates::step(Record record) {
   if (wanted.mode == "provided")
     return provided(std::move(record), wanted);
   if (record.state == State::off || !wanted.orders()) {
-    if (record.served() && record.facts.off_until_ms != 0 && record.facts.off_until_ms <= now())
+    const int64_t until = record.served() ? record.facts.off_until_ms : 0;
+    if (until != 0 && until <= now())
       return drop(record, "TLS is off, and browsers have forgotten that it was on");
-    record.next_ms = 0;
+    record.next_ms = std::min(until, now() + k_off_look); // 0: there is nothing to drop
     return save(record);
   }
   if (!record.pending.chain.empty() && record.facts.memory && !m_files.read_key(record))

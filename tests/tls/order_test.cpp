@@ -257,3 +257,19 @@ TEST_CASE("what a CA takes is never asked for in full (tls 11, 22)") {
   REQUIRE(over("new"));
   CHECK(over("new", true)->until_ms == now + k_hour);
 }
+
+TEST_CASE("[fault-1250] tls off while browsers remember it for two months: the file goes after them, without a deploy or a restart") {
+  TlsHost host;
+  host.engine.life_ms = 90 * k_day;
+  host.deploy({"blog.example"});
+  host.pass(8 * k_day); // from now on browsers are told 60 days
+  host.deploy({"blog.example"}, R"({"mode":"off"})");
+  for (int day = 0; day < 59; ++day) {
+    CHECK(host.pass(k_day) <= 1);
+    host.certificates->tick(); // its thread does not sleep longer than an hour
+  }
+  CHECK(host.texts["blog"].certificate == host.file());
+  host.pass(2 * k_day);
+  CHECK(host.texts["blog"].certificate.empty());
+  CHECK_FALSE(std::filesystem::exists(host.file()));
+}
