@@ -13,14 +13,14 @@ constexpr size_t k_longest = 2'000;
 
 #define NOTICE_COLUMNS "number, event, site, subject, state, text, first_ms, last_ms, count"
 
-// "$SITE" and "$SUBJECT" of an advice.
+// "$SITE" and "$SUBJECT" of an advice. What is the host's own has a subject alone.
 std::string filled(std::string_view advice, const Notice& notice) {
   std::string out(advice);
   const auto put = [&](std::string_view name, const std::string& value) {
     for (auto at = out.find(name); at != std::string::npos; at = out.find(name, at + value.size()))
       out.replace(at, name.size(), value);
   };
-  put("$SITE", notice.site);
+  put("$SITE", notice.site.empty() ? notice.subject : notice.site);
   put("$SUBJECT", notice.subject);
   return out;
 }

@@ -73,6 +73,15 @@ Job ended(JobState state, std::optional<Code> code, const std::string& message, 
 
 } // namespace
 
+TEST_CASE("[fault-1251] what to do about a certificate, of a site's wildcards or the host's own, is a command that takes it") {
+  Outbox o;
+  o.raise("cert.failed", "blog", "blog.wildcard");
+  o.raise("cert.expiring", "", "_host");
+  const auto list = must(o.notices.list(10)).notices;
+  CHECK(list.at(0).advice == "see `chillboxctl tls _host`");
+  CHECK(list.at(1).advice == "see `chillboxctl tls blog`");
+}
+
 TEST_CASE("the end of a job and its notice are one transaction, and the next good deploy ends it") {
   Outbox o;
   must(o.store.add_job(new_job("0123456789abcdef")));
