@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "os/give_tree.hpp"
 #include "os/host_layout.hpp"
+#include "os/io.hpp"
 #include "os/job_user.hpp"
 #include "os/roles.hpp"
 
@@ -88,8 +89,11 @@ Result<GotArchive> get_archive(
     const Prover& host, const ArchiveName& name, const std::string& path) {
   const std::string signature = cat(path, k_signature_suffix, ".get");
   auto text = [&]() -> Result<std::string> {
-    (void)TRY(download(host, cat(name.str(), k_signature_suffix), signature, k_max_signature));
-    return host.disk.read(signature, k_max_signature);
+    const Fd file =
+        TRY(download(host, cat(name.str(), k_signature_suffix), signature, k_max_signature));
+    if (::lseek(file.get(), 0, SEEK_SET) != 0) // not by its name, which is another one's by now
+      return fail_errno(signature, errno);
+    return os::read_all(file.get(), k_max_signature, signature);
   }();
   (void)host.disk.remove(signature);
   if (!text)

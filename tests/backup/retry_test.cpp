@@ -19,7 +19,8 @@ namespace {
 // Its hook ends with `code`, or as `first` says; what reads the data does so in this process.
 struct Programs : os::Runner {
   int code = 0;
-  std::set<std::string> stored; // names
+  std::set<std::string> stored;             // names
+  std::map<std::string, std::string> gives; // what is stored under a name that is here already
   std::function<Result<void>(const std::string& verb, const std::string& name)> first;
   Result<os::Exit> run(const os::Command& c) override {
     if (c.argv.size() == 3 && c.argv[1] == "--snapshot") {
@@ -35,6 +36,13 @@ struct Programs : os::Runner {
       TRY(first(verb, name));
     if (verb == "put" && code == 0)
       stored.insert(name);
+    if (const auto kept = gives.find(name); kept != gives.end() && c.streams) {
+      std::string_view bytes = kept->second;
+      if (verb == "get")
+        (void)os::write_fully((*c.streams)[1], bytes);
+      else if (verb == "put")
+        kept->second = TRY(os::read_all((*c.streams)[0], 1 << 20, name));
+    }
     std::string lines;
     for (const auto& one : stored)
       lines += one + " 1\n";
@@ -517,4 +525,24 @@ TEST_CASE("a proof before the first backup was due says so to who asked for it, 
   const auto state = must(desk.backups->list(desk.blog)).sites.at(0);
   CHECK(state.unproven == "");
   CHECK(state.stale == "");
+}
+
+TEST_CASE("[fault-1252] of two who pull the same backup at once each gets all of it") {
+  Desk desk;
+  desk.programs.first = [&](const std::string& verb, const std::string& name) -> Result<void> {
+    if (verb == "put")
+      desk.programs.gives[name];
+    return {};
+  };
+  const auto backup = desk.make();
+  bool is_second = false;
+  desk.programs.first = [&](const std::string& verb, const std::string&) -> Result<void> {
+    if (verb == "get" && !std::exchange(is_second, true))
+      CHECK(desk.backups->open(backup)); // it comes and goes while the first one waits
+    return {};
+  };
+  const auto opened = desk.backups->open(backup);
+  REQUIRE(opened);
+  CHECK(opened->signature == desk.programs.gives.at(backup.name + ".minisig"));
+  CHECK(is_second);
 }
