@@ -198,6 +198,20 @@ END
     [ "$(ctl logs -T "hello/run.$(newest id)")" = only-of-this-run ]
 }
 
+@test "the output of a run that has not ended stays, however many come after it [fault-1253]" {
+    ctl run hello --detach -- sh -c 'echo early; until [ -e /var/lib/hello/go ]; do sleep 0.1; done'
+    id=$(newest id)
+    early() { [ "$(ctl logs -T "hello/run.$id")" = early ]; }
+    wait_for 10 early
+    in_box sh -c 'for n in $(seq 900001 900040); do echo later >"/var/log/chillbox/hello/run.$n.log"; done'
+    ctl run hello -- true
+    [ "$(in_box sh -c 'ls /var/log/chillbox/hello/run.9000*.log' | wc -l)" -lt 30 ]
+    early
+    in_box sh -c 'rm /var/log/chillbox/hello/run.9000*.log; touch /var/lib/hello/go'
+    wait_for 10 ended
+    in_box rm /var/lib/hello/go
+}
+
 @test "all of a long output comes through, and what is kept of it is bounded" {
     in_box sh -c "sed -i 's/^# log_size = .*/log_size = \"1M\"/' /etc/chillbox/chillboxd.toml && chillboxctl upgrade -q"
     [ "$(ctl run hello -- sh -c 'yes 0123456789 | head -c 20000000' | wc -c)" -eq 20000000 ]

@@ -278,10 +278,15 @@ void Tasks::forget_old_output(const std::string& logs) {
       if (const auto id = parse_u64(
               name.substr(k_output.size(), name.find('.', k_output.size()) - k_output.size())))
         outputs[*id].push_back(name);
-  while (outputs.size() >= k_outputs_kept) {
-    for (const auto& name : outputs.begin()->second)
+  size_t left = outputs.size();
+  for (const auto& [id, names] : outputs) {
+    if (left < k_outputs_kept)
+      return;
+    if (holder(file(id, ".json")) != 0)
+      continue; // it has not ended
+    for (const auto& name : names)
       (void)m_disk.remove(cat(logs, "/", name));
-    outputs.erase(outputs.begin());
+    --left;
   }
 }
 
