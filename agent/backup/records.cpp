@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <ranges>
 
 namespace chillbox::backup {
 namespace {
@@ -65,12 +66,13 @@ Result<control::BackupState> Records::state(const SiteName& site) {
     return known->second;
   const auto record = TRY(read(site));
   auto state = record.state;
-  for (const auto& b : record.backups) {
-    state.taken_ms = std::max(state.taken_ms, b.taken_ms);
+  // By their serials: a clock that was ahead has made the time of an older one the latest.
+  for (const auto& b : record.backups | std::views::reverse) {
+    state.taken_ms = b.taken_ms;
     if (b.stored_ms != 0 && b.gone_ms == 0)
-      state.stored_ms = std::max(state.stored_ms, b.taken_ms);
+      state.stored_ms = b.taken_ms;
     if (b.proven_ms != 0 && b.gone_ms == 0)
-      state.proven_ms = std::max(state.proven_ms, b.taken_ms);
+      state.proven_ms = b.taken_ms;
   }
   return m_states.emplace(site.str(), std::move(state)).first->second;
 }

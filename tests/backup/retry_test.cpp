@@ -546,3 +546,14 @@ TEST_CASE("[fault-1252] of two who pull the same backup at once each gets all of
   CHECK(opened->signature == desk.programs.gives.at(backup.name + ".minisig"));
   CHECK(is_second);
 }
+
+TEST_CASE("[fault-1254] a backup of a day when the clock was a year ahead does not pass for the newest") {
+  Desk desk;
+  desk.clock.move(std::chrono::days(365));
+  (void)desk.make();
+  desk.clock.move(-std::chrono::days(365));
+  const auto newest = desk.make();
+  const auto state = must(desk.backups->list(desk.blog)).sites.at(0);
+  CHECK(state.taken_ms == newest.taken_ms);
+  CHECK(state.stored_ms == newest.taken_ms);
+}
