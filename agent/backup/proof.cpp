@@ -141,7 +141,8 @@ Result<SecretBytes> unseal(const Prover& host, const Fetched& archive) {
             " was made for a former key of this host: on a laptop with a key of backup.recipients, "
             "`chillboxctl backup pull ",
             archive.name.site.str(),
-            "`, and `chillboxctl backup push FILE -i KEY` gives it to this host again"));
+            " -H HOST`, and `chillboxctl backup push FILE -H HOST --from HOST -i KEY` gives it to "
+            "this host again"));
   return key;
 }
 

@@ -218,7 +218,8 @@ Result<control::Plan> plan_site(HostContext& host, const SiteName& site) {
       .nginx = std::move(nginx),
       .drift = drift(host, r.release)};
   if (r.row.stopped)
-    plan.drift.emplace_back("the site is stopped: `chillboxctl start` brings it back");
+    plan.drift.push_back(
+        cat("the site is stopped: `chillboxctl start ", site.str(), "` brings it back"));
   r.release.row.slot = other_slot(r.old->slot);
   plan.downtime = downtime_part(r);
   auto capacity = capacity_of(r, host.disk.measure(r.release_dir()).value_or(os::TreeSize{}));

@@ -308,7 +308,7 @@ Result<Next> run_stop(JobContext& r) {
   TRY(stop_slots(r.host, r.job.site, Slot::none));
   r.row.stopped = true;
   TRY(r.host.store.set_stopped(r.job.site, true));
-  r.job.message = "stopped; `chillboxctl start` brings it back";
+  r.job.message = cat("stopped; `chillboxctl start ", r.job.site.str(), "` brings it back");
   return Next::finished;
 }
 

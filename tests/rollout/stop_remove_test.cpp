@@ -9,12 +9,12 @@ using namespace chillbox::test;
 using store::JobKind;
 using store::JobState;
 
-TEST_CASE("a stopped site has no process and stays so over a start of the daemon, until it is started") {
+TEST_CASE("a stopped site has no process and stays so over a start of the daemon, until it is started [fault-1255]") {
   LiveHost host;
   const auto job = host.run(host.queue(JobKind::stop));
   INFO(job.message);
   REQUIRE(job.state == JobState::done);
-  CHECK(job.message == "stopped; `chillboxctl start` brings it back");
+  CHECK(job.message == "stopped; `chillboxctl start blog` brings it back");
   CHECK(host.row().stopped);
   CHECK(host.ask() == "nobody");
   host.restart();

@@ -75,7 +75,8 @@ Result<void> run_cron_run(Call& call) {
       .on_event = [&](const Json& json) { id = control::u64_or(json, "run", 0); },
       .timeout = std::chrono::milliseconds(wait ? -1 : 30'000)};
   const auto rest = [&] { return id == 0 ? std::nullopt : std::optional(end_of_run(id)); };
-  print_on_interrupt("interrupted: the run continues; `chillboxctl cron history` shows it");
+  print_on_interrupt(cat("interrupted: the run continues; `chillboxctl cron history ",
+      call.args.text("SITE"), "` shows it"));
   const auto answer = ask_to_the_end(call.paths, question, rest, &call.error_data);
   print_on_interrupt("");
   if (!answer)
