@@ -275,3 +275,18 @@ open_notices() { json notices shop '[.notices[] | select(.state == "open") | .ev
     wait "$prover"
     in_box rm /var/lib/shop/till/big
 }
+
+@test "a site is removed with its data while a backup of it is made: neither half a backup nor half a site is left [fault-1256]" {
+    before=$(json backup list shop '.backups | length')
+    in_box sh -c 'truncate -s 2000M /var/lib/shop/till/big; chown shop: /var/lib/shop/till/big'
+    ctl backup create shop >"$LAPTOP/create.out" 2>&1 &
+    maker=$!
+    wait_for 20 in_box pgrep -f -- --snapshot
+    run -7 ctl remove shop --purge --yes
+    [[ "$output" == *'still runs processes, such as a backup: remove it again when they have ended'* ]]
+    wait "$maker" && false || [ "$?" -eq 7 ]
+    grep -q 'the site was removed with its data while they were read' "$LAPTOP/create.out"
+    [ "$(json backup list shop '.backups | length')" = "$before" ]
+    ctl remove shop --purge --yes
+    in_box sh -c '[ ! -e /var/lib/shop ] && ! grep -q ^shop: /etc/passwd'
+}

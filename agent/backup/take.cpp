@@ -181,7 +181,10 @@ Result<Taken> take(const Taker& host, const Wanted& wanted) {
   const Fd out(::open(draft.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!out)
     return fail_errno(draft, errno);
+  const bool had_data = host.disk.exists(order.data);
   auto report = TRY(run_snapshot(host, order, out));
+  if (had_data && !host.disk.exists(order.data))
+    return fail(Code::conflict, "the site was removed with its data while they were read");
   if (wanted.stopped && !backup.before.empty())
     report.warnings.emplace_back("`before` was not run: the site is stopped");
   const auto stored = TRY(sign_archive(host.disk, host.paths, name, wanted.release, draft));

@@ -97,9 +97,12 @@ Result<void> remove_people(
   const auto exit = TRY_IN("user-remove",
       run_hook(
           host, "user-remove", {site.str(), uid.empty() ? "-" : uid, gid.empty() ? "-" : gid}));
-  return exit.ok()
-      ? Result<void>{}
-      : fail(Code::failure, cat("remove user '", site.str(), "': ", printable(trim(exit.err))));
+  constexpr int k_runs = 7;
+  if (exit.ok())
+    return {};
+  return fail(exit.code == k_runs ? Code::busy : Code::failure,
+      cat("remove user '", site.str(), "': ", printable(trim(exit.err)),
+          exit.code == k_runs ? ", such as a backup: remove it again when they have ended" : ""));
 }
 
 Result<void> record_people(

@@ -19,16 +19,17 @@ namespace {
 // Its hook ends with `code`, or as `first` says; what reads the data does so in this process.
 struct Programs : os::Runner {
   int code = 0;
+  std::function<void()> after_reading;
   std::set<std::string> stored;             // names
   std::map<std::string, std::string> gives; // what is stored under a name that is here already
   std::function<Result<void>(const std::string& verb, const std::string& name)> first;
   Result<os::Exit> run(const os::Command& c) override {
     if (c.argv.size() == 3 && c.argv[1] == "--snapshot") {
       const auto order = TRY(parse_order(c.input));
-      return os::Exit{.code = 0,
-          .out =
-              report_text(TRY(snapshot(order, static_cast<int>(parse_u64(c.argv[2]).value_or(0))))),
-          .err = {}};
+      const auto report = TRY(snapshot(order, static_cast<int>(parse_u64(c.argv[2]).value_or(0))));
+      if (after_reading)
+        after_reading();
+      return os::Exit{.code = 0, .out = report_text(report), .err = {}};
     }
     const std::string& verb = c.argv.at(6);
     const std::string name = c.argv.size() > 7 ? c.argv[7] : "";
@@ -556,4 +557,14 @@ TEST_CASE("[fault-1254] a backup of a day when the clock was a year ahead does n
   const auto state = must(desk.backups->list(desk.blog)).sites.at(0);
   CHECK(state.taken_ms == newest.taken_ms);
   CHECK(state.stored_ms == newest.taken_ms);
+}
+
+TEST_CASE("[fault-1256] a site that is removed with its data while they are read has no backup of what was left") {
+  Desk desk;
+  desk.programs.after_reading = [&] { std::filesystem::remove_all(desk.paths.data(desk.blog)); };
+  const auto made = desk.backups->create(desk.blog);
+  REQUIRE_FALSE(made);
+  CHECK(made.error().code == Code::conflict);
+  CHECK(desk.all(desk.blog).empty());
+  CHECK(desk.local().empty());
 }
