@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "base/time.hpp"
+#include "crypto/hash.hpp"
 #include "store/store_internal.hpp"
 
 #include <algorithm>
@@ -132,8 +133,14 @@ Result<void> tell_of_job(Db& db, const Job& job) {
 
 namespace {
 
+constexpr size_t k_shown = 100; // of a crontab line
+
+// Two that begin alike are two.
 std::string subject_of(std::string_view line) {
-  return printable(line, 100);
+  const std::string shown = printable(line, k_shown);
+  return line.size() <= k_shown
+      ? shown
+      : cat(shown, " #", crypto::sha256_of(bytes_of(line)).str().substr(0, 8));
 }
 
 } // namespace
@@ -141,16 +148,17 @@ std::string subject_of(std::string_view line) {
 Result<void> tell_of_run(Db& db, const CronRun& run) {
   if (run.kind != control::RunKind::cron)
     return {};
-  const std::string line = subject_of(run.line);
+  const std::string subject = subject_of(run.line);
   if (run.state == CronState::done)
-    return end_notice(db, "cron.failed", run.site.str(), line, run.ended_ms);
+    return end_notice(db, "cron.failed", run.site.str(), subject, run.ended_ms);
   if (run.state != CronState::failed && run.state != CronState::lost)
     return {};
   return raise(db,
       {.event = "cron.failed",
           .site = run.site.str(),
-          .subject = line,
-          .text = cat("'", line, "' ", run.code ? cat("ended with code ", *run.code) : run.text),
+          .subject = subject,
+          .text = cat("'", printable(run.line, k_shown), "' ",
+              run.code ? cat("ended with code ", *run.code) : run.text),
           .time_ms = run.ended_ms});
 }
 

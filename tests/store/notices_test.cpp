@@ -73,6 +73,29 @@ Job ended(JobState state, std::optional<Code> code, const std::string& message, 
 
 } // namespace
 
+TEST_CASE("[fault-1257] of two long crontab lines that begin alike, the one that is well does not end the notice of the other") {
+  Outbox o;
+  const std::string begin = "*/5 * * * * " + std::string(120, 'x');
+  CronRun bad{.site = must(SiteName::parse("blog")),
+      .release = "1.0.0-1",
+      .line = begin + " send",
+      .started_ms = o.now},
+      good = bad;
+  good.line = begin + " clean";
+  for (CronRun* run : {&bad, &good}) {
+    run->id = must(o.store.begin_cron_run(*run));
+    run->state = run == &bad ? CronState::failed : CronState::done;
+    run->code = run == &bad ? 1 : 0;
+    run->ended_ms = o.now;
+    must(o.store.end_cron_run(*run));
+  }
+  CHECK(o.state_of("cron.failed") == "open");
+  must(o.notices.keep_cron(bad.site, {bad.line}, o.now));
+  CHECK(o.state_of("cron.failed") == "open");
+  must(o.notices.keep_cron(bad.site, {good.line}, o.now));
+  CHECK(o.state_of("cron.failed") == "resolved");
+}
+
 TEST_CASE("[fault-1251] what to do about a certificate, of a site's wildcards or the host's own, is a command that takes it") {
   Outbox o;
   o.raise("cert.failed", "blog", "blog.wildcard");
