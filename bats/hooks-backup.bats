@@ -147,6 +147,18 @@ fails() {
     fails 1 s3 other list
 }
 
+@test "[fault-1295] sftp: an IPv6 address is one host" {
+    mkdir bin
+    printf '#!/bin/sh\nprintf "%%s\\n" "$*" >>%s/called\n' "$PWD" >bin/sftp
+    chmod +x bin/sftp
+    with host=2001:db8::10 user=jo <"$SFTP" >other
+    PATH=$PWD/bin:$PATH hook sftp other list
+    [[ "$(cat called)" == *' jo@[2001:db8::10]' ]]
+    with host=backup.example user=jo <"$SFTP" >other
+    PATH=$PWD/bin:$PATH hook sftp other list
+    [[ "$(tail -n 1 called)" == *' jo@backup.example' ]]
+}
+
 @test "a target that is not there, or refuses: exit 3 and 4; nobody else can write to the folder of dir [fault-651] [attack-Z10]" {
     printf 'path=/nonexistent\n' >other
     fails 3 dir other put x # what is not mounted is not made
