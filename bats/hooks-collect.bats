@@ -147,7 +147,7 @@ except Problem as problem:
     refused 'names https://example.org/r.txt: save that file'
 }
 
-@test "[fault-1246] a line that is no requirement is named, and so is a list of them that has another name than requirements.txt" {
+@test "[fault-1246] a line that is no requirement is named, and so is a list of them that has another name than requirements.txt [fault-1294]" {
     refused() { TEXT=$1 with_lib "import os
 try:
     raise SystemExit('taken: %s' % [l.text for l in required()])
@@ -167,7 +167,7 @@ except Problem as problem:
     touch requirements.in requirements/test.txt
     echo flask | tee requirements-dev.txt requirements/dev.txt >requirements/docs.txt
     with_lib 'assert required() == []'
-    for file in requirements.in Requirements.txt requirement.txt requirements/base.txt requirements/production.txt requirements-prod.txt; do
+    for file in requirements.in requirements.lock Requirements.txt requirement.txt requirements/base.txt requirements/production.txt requirements-prod.txt; do
         echo flask >"$file"
         refused "$file says what it needs, but there is no requirements.txt: write one with the line '-r $file'; an empty one asks for nothing"
         [[ "$file" == */base.txt ]] || : >"$file" # one of production goes first

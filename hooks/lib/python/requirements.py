@@ -16,7 +16,7 @@ LARGEST = 1 << 20  # bytes of one file of requirements
 LOCKED, BECAUSE, MADE = "dep/chillbox.requirements.txt", "  # added: ", "made of "
 # How a requirement with a name begins (PEP 508, options of pip behind it), and files that are lists of them under another name.
 NAMED = re.compile(r"[A-Za-z0-9]([\w.-]*\w)?\s*(\[[^]]*\])?\s*($|[~!<>(,@;$]|==|--)", re.A)
-ELSEWHERE = re.compile(r"(requirements?|reqs)([/._-](production|prod|base|main|common|live|deploy))?\.(txt|in|text)|(environment|conda)\.ya?ml|pylock(\.\w+)?\.toml", re.I)
+ELSEWHERE = re.compile(r"(requirements?|reqs)([/._-](production|prod|base|main|common|live|deploy))?\.(txt|in|text|lock)|(environment|conda)\.ya?ml|pylock(\.\w+)?\.toml", re.I)
 BUILT = ("__pycache__", "build", "dist", ".git", ".eggs")  # what building leaves in a folder
 MARKS = [(codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
          (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")]  # the longer of two that begin alike first
