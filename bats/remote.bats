@@ -223,7 +223,7 @@ JSON
     [ -s root/etc/chillbox/trusted/deploy.pub ]
 }
 
-@test "[fault-209] a port is a number behind the host, or in ssh://USER@HOST:PORT; the refusal of anything else says so" {
+@test "[fault-209] a port is a number behind the host, or in ssh://USER@HOST:PORT; the refusal of anything else says so; ssh has it apart from an IPv6 address [fault-1293]" {
     for host in one:/etc one:ssh one: one:0 one:65536 root@one:22x '[::1]:x' '[::1'; do
         run -2 --separate-stderr chillboxctl ping -H "$host"
         [[ "$stderr" == *"'$host' is not a host for ssh: with a port, write ssh://$host"* ]]
@@ -237,10 +237,13 @@ JSON
 ssh://root@one:2222 ssh://root@one:2222
 root@one:2223 ssh://root@one:2223
 one:22 ssh://one:22
-[::1]:22 ssh://[::1]:22
+[::1]:22 ::1
+ssh://root@[2001:db8::1]:2222/ root@2001:db8::1
+ssh://jo@[2001:db8::1] jo@2001:db8::1
 [::1] ::1
 root@2001:db8::1 root@2001:db8::1
 END
+    grep -q -- '-p 2222 -- root@2001:db8::1 ' ssh.log
 }
 
 @test "[fault-210] --json prints an object for words that are not understood, too" {

@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <iterator>
 
 extern char** environ;
 
@@ -45,7 +47,8 @@ Result<pid_t> spawn_ssh_line(const Host& host, const std::vector<std::string>& o
   all.insert(all.end(), host.ssh.begin(), host.ssh.end());
   if (is_gate(host)) // no password fits there, and one would be asked for
     all.insert(all.end(), {"-o", "PreferredAuthentications=publickey"});
-  all.insert(all.end(), {"--", host.target, line});
+  std::ranges::move(ssh_target(host.target), std::back_inserter(all));
+  all.push_back(line);
   say_command(cat("ssh ", host.target, " ", line.substr(0, line.find('\n'))));
   std::vector<char*> argv;
   for (std::string& word : all)
@@ -135,6 +138,19 @@ std::string quoted_words(const std::vector<std::string>& words) {
   return out;
 }
 
+std::vector<std::string> ssh_target(const std::string& target) {
+  const auto open = target.find('['), close = target.find(']');
+  if (!target.starts_with("ssh://") || open == target.npos || close == target.npos)
+    return {"--", target};
+  std::vector<std::string> words;
+  if (const auto port = target.substr(close + 1, target.find('/', close) - close - 1);
+      port.starts_with(':'))
+    words = {"-p", port.substr(1)};
+  words.insert(words.end(),
+      {"--", cat(target.substr(6, open - 6), target.substr(open + 1, close - open - 1))});
+  return words;
+}
+
 int joined_exit(const std::vector<int>& codes) {
   for (const int code : codes)
     if (code != codes.front())
@@ -148,7 +164,8 @@ Result<std::string> run_quietly(
   std::vector<std::string> argv{
       ssh, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "-o", "ForwardAgent=no"};
   argv.insert(argv.end(), host.ssh.begin(), host.ssh.end());
-  argv.insert(argv.end(), {"--", host.target, shell_words(words)});
+  std::ranges::move(ssh_target(host.target), std::back_inserter(argv));
+  argv.push_back(shell_words(words));
   say_command(cat("ssh ", host.target, " ", shell_words(words)));
   os::Command command{.argv = std::move(argv),
       .env = whole_environment(),

@@ -20,6 +20,9 @@ namespace chillbox::cli {
 std::string shell_words(const std::vector<std::string>& words);
 // The words alone, each quoted.
 std::string quoted_words(const std::vector<std::string>& words);
+// What ends ssh's options, and the host. ssh takes an IPv6 address with a port only apart, although
+// ssh://[ADDRESS]:PORT is how people and we write it.
+std::vector<std::string> ssh_target(const std::string& target);
 // The exit code of a run on several hosts: that of all of them, or 11 when they differ.
 int joined_exit(const std::vector<int>& codes);
 

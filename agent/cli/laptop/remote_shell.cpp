@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 namespace chillbox::cli {
 namespace {
@@ -25,9 +26,10 @@ bool takes_unknown_keys(const Host& host) {
   const auto ssh = find_program("ssh");
   if (!ssh)
     return false;
-  const auto settings = os::real_runner().run({.argv = {*ssh, "-G", "--", host.target},
-      .env = whole_environment(),
-      .timeout = os::Millis(10'000)});
+  std::vector<std::string> argv{*ssh, "-G"};
+  std::ranges::move(ssh_target(host.target), std::back_inserter(argv));
+  const auto settings = os::real_runner().run(
+      {.argv = std::move(argv), .env = whole_environment(), .timeout = os::Millis(10'000)});
   if (!settings)
     return false;
   for (const auto line : split(settings->out, '\n'))
@@ -132,7 +134,7 @@ RemoteShell::~RemoteShell() {
       .env = whole_environment(),
       .timeout = os::Millis(10'000)};
   command.argv.insert(command.argv.end(), m_host.ssh.begin(), m_host.ssh.end());
-  command.argv.insert(command.argv.end(), {"--", m_host.target});
+  std::ranges::move(ssh_target(m_host.target), std::back_inserter(command.argv));
   [[maybe_unused]] const auto ended = os::real_runner().run(command);
 }
 
