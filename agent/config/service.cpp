@@ -264,6 +264,21 @@ std::vector<std::string> unread(const Service& service, const KnownKinds& kinds)
   return names;
 }
 
+// A word by which a command shows that it was written for a shell. begins: with a program.
+std::optional<std::string> word_for_shell(const std::vector<std::string>& argv, bool begins) {
+  static const auto k_builtins = split("cd exec source export ulimit", ' ');
+  static const auto k_operators = split("&& || | & ; > >> < 2>&1 2>/dev/null", ' ');
+  if (begins && !argv.empty()) {
+    const auto end = argv[0].find('=');
+    if (std::ranges::find(k_builtins, argv[0]) != k_builtins.end() ||
+        (end != std::string::npos && !variable_name_problem(argv[0].substr(0, end))))
+      return argv[0];
+  }
+  const auto found = std::ranges::find_if(argv,
+      [&](const auto& word) { return std::ranges::find(k_operators, word) != k_operators.end(); });
+  return found == argv.end() ? std::nullopt : std::optional(*found);
+}
+
 // A worker `of` a service is made from it: its own variables come on top.
 void adopt(const Location& at, Service& worker, const Site& site, const KnownKinds& kinds) {
   const auto service =
@@ -369,6 +384,13 @@ std::vector<std::string> site_warnings(const Site& site, const KnownKinds& kinds
     if (const auto names = unread(service, kinds); !names.empty())
       lines.push_back(cat("service '", service.name.str(), "': ", join(names, ", "),
           names.size() == 1 ? " does" : " do", " nothing for lang '", service.lang, "'"));
+  for (const auto& service : site.services)
+    for (const auto& [field, argv] : {std::pair{"run-cmd", &service.run_cmd},
+             {"args", &service.args}, {"release_command", &service.release_command}})
+      if (const auto word = word_for_shell(*argv, argv != &service.args))
+        lines.push_back(cat("service '", service.name.str(), "': ", field, " has '",
+            printable(*word, 60),
+            "', which only a shell understands, and none runs it: write [\"sh\", \"-c\", \"...\"]"));
   return lines;
 }
 

@@ -20,8 +20,8 @@ void adopt_services(const Location& at, Site& site, const KnownKinds& kinds);
 // Why no new release has a service of this name, although one that is live may; "": it may.
 std::string taken_name(const std::string& name);
 // What is no problem, because sites that work have it: a line for each service with fields that do
-// nothing for its kind, as sites of the original chillbox have, or whose folder of the secret set
-// is also that of the certificate.
+// nothing for its kind, as sites of the original chillbox have, whose folder of the secret set is
+// also that of the certificate, or whose command was written for a shell.
 std::vector<std::string> site_warnings(const Site& site, const KnownKinds& kinds);
 // Folder of the secret set: the certificate (SITE.pem), and the credentials of its DNS program.
 inline constexpr std::string_view k_tls_secrets = "tls";

@@ -308,6 +308,25 @@ TEST_CASE("[fault-1272] a service that has its secrets where the site's certific
   CHECK(warned("tlsx", "provided").empty());
 }
 
+TEST_CASE("[fault-1291] a command that was written for a shell gets a warning, one that brings its own does not") {
+  const auto warned = [](std::string_view field, std::string_view command) {
+    const auto site =
+        cat(R"({"name":"B","server_name":"b.test","services":[{"name":"web","lang":"x-go",)", "\"",
+            field, "\":", command, "}]}");
+    return join(site_warnings(parse_site(site, k_slug).value(), {}), "\n");
+  };
+  CHECK(warned("run-cmd", R"("cd src && arq main.WorkerSettings")") ==
+      "service 'web': run-cmd has 'cd', which only a shell understands, and none runs it: "
+      R"(write ["sh", "-c", "..."])");
+  CHECK(warned("run-cmd", R"("PORT=80 ./serve")").contains("run-cmd has 'PORT=80'"));
+  CHECK(warned("release_command", R"("flask db upgrade && flask seed")")
+          .contains("release_command has '&&'"));
+  CHECK(warned("args", R"("--quiet 2>&1")").contains("args has '2>&1'"));
+  CHECK(warned("args", R"("a=b")").empty());
+  CHECK(warned("run-cmd", R"("./serve --listen=:$PORT a=b")").empty());
+  CHECK(warned("run-cmd", R"(["sh", "-c", "cd src && exec ./serve > log"])").empty());
+}
+
 TEST_CASE("a file with thousands of problems is told by its first hundred") {
   std::string env;
   for (int i = 0; i < 500; ++i)
