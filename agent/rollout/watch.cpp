@@ -58,6 +58,14 @@ std::string text_of(const Seen& seen, os::Millis time) {
                         : cat(seen.crashes, seen.crashes == 1 ? " crash" : " crashes"));
 }
 
+// What its log says, else what it left running; "": neither.
+std::string why_crashed(JobContext& r, const PlannedService& p, const openrc::SlotName& slot) {
+  const std::string error = error_since_start(r, p);
+  return error.empty() && r.host.slots.in_background(slot)
+      ? ": it went into the background, and must stay in the foreground"
+      : error;
+}
+
 Result<void> judge_slots(JobContext& r, Seen& seen) {
   for (const auto& p : r.release.services) {
     if (p.files_only())
@@ -75,7 +83,8 @@ Result<void> judge_slots(JobContext& r, Seen& seen) {
       seen.crashes += gone ? std::max(respawns, 1U) : respawns;
       if (seen.crashes > 0)
         return fail(Code::rolled_back,
-            cat(p.service.worker ? "worker '" : "service '", p.service.name.str(), "' crashed"));
+            cat(p.service.worker ? "worker '" : "service '", p.service.name.str(), "' crashed",
+                why_crashed(r, p, name)));
     }
   }
   return {};

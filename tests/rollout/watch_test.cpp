@@ -58,6 +58,35 @@ TEST_CASE("[fault-104] a release that crashes in its watch is rolled back by its
   CHECK(host.runner.ran("stop chillbox.blog.app.b"));
 }
 
+TEST_CASE("[fault-1292] a copy that leaves processes in the background when it crashes in its watch is said to do so, unless it says an error") {
+  for (const bool says : {false, true}) {
+    LiveHost host;
+    host.runner.app("2.0.0").respawns = 1;
+    if (says)
+      host.runner.app("2.0.0").says = "ModuleNotFoundError: No module named 'flask'\n";
+    const std::string group = host.paths.root + "/sys/fs/cgroup/openrc.chillbox.blog.app.b";
+    const std::string pid = "2000000000"; // more than Linux ever gives
+    std::filesystem::create_directories(cat(host.paths.root, "/proc/", pid));
+    host.write(cat(host.paths.root, "/proc/", pid, "/stat"), pid + " (sleep) S 1 7 7 0");
+    bool left = false; // once it is live
+    host.disk.before_write = [&] {
+      if (left || host.live().version != "2.0.0")
+        return;
+      left = true;
+      std::filesystem::create_directories(group);
+      host.write(group + "/cgroup.procs", pid + "\n");
+    };
+    host.runner.before = [&](const std::string& command) {
+      if (command.starts_with("stop "))
+        std::filesystem::remove_all(group);
+    };
+    rolled_back(host, host.deploy("2.0.0"),
+        says
+            ? "service 'app' crashed: ModuleNotFoundError"
+            : "service 'app' crashed: it went into the background, and must stay in the foreground");
+  }
+}
+
 TEST_CASE("[fault-1102] a copy that crashed once before it answered, which its check forgives, is not rolled back for that") {
   LiveHost host;
   host.runner.app("2.0.0").early_respawns = 1;
