@@ -340,3 +340,15 @@ forwarded() { visit lb.example /s -H "X-Forwarded-Proto: ${2-https}" -H 'X-Forwa
         fi
     done
 }
+
+@test "20 a live site whose name becomes the host's is not deployed to 404 for all [fault-1290]" {
+    files_site own
+    brought own
+    in_box sed -i 's/^#* *server_name = .*/server_name = "own.example"/' /etc/chillbox/chillboxd.toml
+    ctl upgrade
+    refused "'own.example' is this host's own name" own
+    in_box sed -i 's/^server_name = .*/server_name = "host.example"/' /etc/chillbox/chillboxd.toml
+    ctl upgrade
+    brought own
+    right own "$(visit own.example /)"
+}

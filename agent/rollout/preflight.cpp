@@ -259,7 +259,9 @@ void check_nginx(JobContext& r, Problems& problems) {
   }
   r.release.row.nginx = *text;
   check_listen(r, *text, problems);
-  if (const auto now = r.host.nginx.installed(r.job.site); now && *now == *text)
+  // The site had its names for itself when it was installed; the host's own may be one of them now.
+  if (const auto now = r.host.nginx.installed(r.job.site);
+      now && *now == *text && r.host.nginx.ask_by_name(r.job.site, *text))
     return;
   const auto warnings = r.host.nginx.test(r.job.site, *text);
   if (!warnings)
