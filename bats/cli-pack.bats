@@ -215,6 +215,15 @@ use_pip() {
     [[ "$(listed | grep '^blog/api/.*\(env\|node\)' | sort | xargs)" == "blog/api/.env blog/api/.env.example blog/api/node_modules/x/i.js blog/api/venv/lib/x.py blog/api/venv/pyvenv.cfg" ]]
 }
 
+@test "[fault-1296] what macOS and Windows leave next to files is left out, and no template" {
+    mkdir -p blog/nginx/templates blog/backend/{__MACOSX,Icons}
+    printf 'server { include blog.ssl_cert.include; }\n' >blog/nginx/templates/blog.nginx.conf.template
+    touch blog/nginx/templates/._blog.nginx.conf.template blog/backend/{._run,.localized,desktop.ini,__MACOSX/x,Icons/x,$'Icon\r'}
+    run -0 --separate-stderr pack
+    [[ "$stderr" == 'left out   ._blog.nginx.conf.template, ._run, .localized, Icon\x0d, __MACOSX/, desktop.ini'* ]]
+    [ "$(listed | grep -v '/$' | sort | xargs)" = "blog/api/Icons/x blog/api/run blog/api/src/app.py blog/blog.site.json blog/nginx/templates/blog.nginx.conf.template" ]
+}
+
 @test "[fault-1176] files that no visitor gets, and templates that nobody reads, are told; what keeps a folder is not" {
     mkdir -p blog/web/empty blog/nginx/root blog/nginx/templates
     touch blog/web/{index.html,.htaccess,.nojekyll,..foo,empty/.gitkeep} blog/nginx/root/.a.html blog/backend/.dotted \

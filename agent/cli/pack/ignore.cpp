@@ -28,7 +28,12 @@ __pycache__
 .idea
 .vscode
 .DS_Store
+.localized
+._*
+__MACOSX
+Icon[[:cntrl:]]
 Thumbs.db
+desktop.ini
 *~
 .*.sw[a-p]
 \#*#
