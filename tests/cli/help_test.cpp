@@ -162,6 +162,13 @@ TEST_CASE("words of other tools: those that harm nothing are taken, the others s
       CHECK(hint == cat("did you mean ", synonym.verb, "?"));
     }
   }
+  for (const auto& [word, verb] :
+      {std::pair{"unhold", "release-hold"}, {"certs", "tls"}, {"update", "upgrade"},
+          {"self-update", "upgrade"}, {"events", "notices"}, {"tail", "logs"}}) {
+    CHECK_FALSE(parse_command_line({word}, nothing_asked, hint));
+    CHECK(hint ==
+        cat("did you mean ", verb, "?")); // "hold" is the nearest to unhold, and its opposite
+  }
   for (const auto& word : {"version", "-v", "--version"})
     CHECK(parse_command_line({word}, nothing_asked, hint)->text.starts_with("chillboxctl "));
   CHECK_FALSE(parse_command_line({"destroy", "hello"}, nothing_asked, hint));

@@ -193,6 +193,12 @@ std::span<const Synonym> synonyms() {
       Synonym{"login", "whoami", false},
       Synonym{"revert", "rollback", false},
       Synonym{"build", "pack", false},
+      Synonym{"certs", "tls", false},
+      Synonym{"events", "notices", false},
+      Synonym{"tail", "logs", false},
+      Synonym{"unhold", "release-hold", false},
+      Synonym{"update", "upgrade", false},
+      Synonym{"self-update", "upgrade", false},
   };
   return k_synonyms;
 }
