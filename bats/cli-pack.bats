@@ -89,6 +89,8 @@ use_pip() {
     printf '\xef\xbb\xbf%s\r\n' "$RECIPIENT" >recipients
     run -0 chillboxctl pack blog -R recipients -k deploy.key -o out2
     age -d -i identity -o /dev/null out2/*.age
+    run -2 chillboxctl pack blog -r recipients -k deploy.key -o out
+    [[ "$output" == *"recipient 'recipients': does not begin with age1: -R takes a file of recipients"* ]]
 }
 
 @test "a service whose folder has nothing to pack is refused by pack and validate [fault-1133]" {

@@ -267,16 +267,18 @@ std::vector<std::string> unread(const Service& service, const KnownKinds& kinds)
 // A word by which a command shows that it was written for a shell. begins: with a program.
 std::optional<std::string> word_for_shell(const std::vector<std::string>& argv, bool begins) {
   static const auto k_builtins = split("cd exec source export ulimit", ' ');
-  static const auto k_operators = split("&& || | & ; > >> < 2>&1 2>/dev/null", ' ');
+  static const auto k_operators = split("&& || | & > >> < 2>&1 2>/dev/null", ' ');
   if (begins && !argv.empty()) {
     const auto end = argv[0].find('=');
     if (std::ranges::find(k_builtins, argv[0]) != k_builtins.end() ||
         (end != std::string::npos && !variable_name_problem(argv[0].substr(0, end))))
       return argv[0];
   }
-  const auto found = std::ranges::find_if(argv,
-      [&](const auto& word) { return std::ranges::find(k_operators, word) != k_operators.end(); });
-  return found == argv.end() ? std::nullopt : std::optional(*found);
+  for (size_t at = begins ? 1 : 0; at < argv.size(); ++at)
+    if (std::ranges::find(k_operators, argv[at]) != k_operators.end() &&
+        !(at > 0 && argv[at - 1].size() == 2 && argv[at - 1][0] == '-')) // awk -F '|'
+      return argv[at];
+  return std::nullopt;
 }
 
 // A worker `of` a service is made from it: its own variables come on top.

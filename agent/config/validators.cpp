@@ -133,7 +133,7 @@ const TextRule k_line{
 const TextRule k_value{"at most 32768 characters, none of them NUL", 32768, no_nul};
 const TextRule k_command{"1 to 4096 characters, none of them NUL", 4096, filled_command};
 const TextRule k_host_name{
-    "a host name in lower case: letters, digits and inner '-' in labels of at most 63, 253 in all, no port, no wildcard",
+    "a host name in lower case: letters, digits and inner '-' in labels of at most 63, 253 in all; other letters as xn--..., no port, no wildcard, no IP address",
     253, is_host_name};
 const TextRule k_folder{
     "a relative path: letters, digits, '.', '_', '-' between '/', no part that begins with '.' or '-'",

@@ -323,6 +323,8 @@ TEST_CASE("[fault-1291] a command that was written for a shell gets a warning, o
           .contains("release_command has '&&'"));
   CHECK(warned("args", R"("--quiet 2>&1")").contains("args has '2>&1'"));
   CHECK(warned("args", R"("a=b")").empty());
+  CHECK(warned("run-cmd", R"(["awk", "-F", "|", "{print $1}"])").empty());
+  CHECK(warned("release_command", R"("find . -exec touch {} ;")").empty());
   CHECK(warned("run-cmd", R"("./serve --listen=:$PORT a=b")").empty());
   CHECK(warned("run-cmd", R"(["sh", "-c", "cd src && exec ./serve > log"])").empty());
 }

@@ -35,7 +35,9 @@ Result<std::vector<std::string>> recipients_of(const Args& args) {
   std::vector<std::string> recipients;
   for (const std::string& recipient : args.list("recipient")) {
     if (const auto parsed = crypto::parse_age_recipient(recipient); !parsed)
-      return fail(Code::usage, cat("--recipient: ", parsed.error().message));
+      return fail(Code::usage,
+          cat("--recipient: ", parsed.error().message,
+              os::real_disk().exists(recipient) ? ": -R takes a file of recipients" : ""));
     recipients.emplace_back(trim(recipient));
   }
   if (args.has("recipients-file")) {
