@@ -7,6 +7,7 @@
 #include "nginx/nginx.hpp"
 #include "nginx/scan.hpp"
 #include "nginx/site_file.hpp"
+#include "nginx/site_tls.hpp"
 
 #include <algorithm>
 #include <array>
@@ -101,12 +102,13 @@ std::set<std::string> names_in(std::string_view text) {
 }
 
 // Of a text that NGINX takes: what it warns of in `file`, and names of two servers, of which it
-// asks one alone.
+// asks one alone. in_turn: one of the two is for when there is a certificate, as in templates of
+// the original chillbox.
 std::vector<std::string> warnings_of(
-    std::string_view text, std::string_view err, const std::string& file) {
+    std::string_view text, std::string_view err, const std::string& file, bool in_turn) {
   constexpr std::string_view k_warning = "[warn] ";
   std::set<std::string> found;
-  const auto own = names_in(text);
+  const auto own = in_turn ? std::set<std::string>{} : names_in(text);
   for (const auto& name : conflicting_names(err))
     if (own.contains(lower(name)))
       found.insert(cat("two of its servers have the name '", printable(name, 100),
@@ -179,7 +181,8 @@ Result<std::vector<std::string>> Nginx::test(const SiteName& site, const std::st
   const auto taken = exit.ok() ? taken_name(site, text, exit.err) : std::string();
   if (exit.ok() && taken.empty()) {
     TRY(m_disk.remove(failed));
-    return warnings_of(text, exit.err, file_of(site));
+    return warnings_of(text, exit.err, file_of(site),
+        text.find(listen_include("", m_paths, site)) != std::string::npos);
   }
   TRY(m_disk.make_dir(m_paths.state() + "/nginx", 0755));
   TRY(m_disk.write(failed, text, 0600));

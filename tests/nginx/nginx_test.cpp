@@ -1,4 +1,5 @@
 // The steps around NGINX, with NGINX played. With the real one: box_test.cpp.
+#include "nginx/site_tls.hpp"
 #include "sample.hpp"
 
 #include "base/fd.hpp"
@@ -198,7 +199,7 @@ TEST_CASE("a name that another server has is refused, with its file [attack-A2]"
       name(), "server { server_name example.org; } server { server_name example.org; }"));
 }
 
-TEST_CASE("[fault-1121] what NGINX warns of in a site's text is said: one name in two of its servers, and its own lines") {
+TEST_CASE("[fault-1121] what NGINX warns of in a site's text is said: one name in two of its servers, and its own lines [fault-1297]") {
   Host host;
   host.fake.answer = [&](const os::Command& c) {
     return c.argv.back() == "-T"
@@ -212,12 +213,16 @@ TEST_CASE("[fault-1121] what NGINX warns of in a site's text is said: one name i
               "nginx: [warn] duplicate MIME type \"text/html\" in /etc/nginx/conf.d/chillbox.blog.conf:4\n"
               "nginx: [warn] duplicate MIME type \"text/html\" in /etc/nginx/conf.d/other.conf:4\n"};
   };
-  const auto said = host.nginx().test(
-      name(), "server { server_name example.org; } server { server_name Example.org; }");
-  CHECK(said.value() ==
-      std::vector<std::string>{
-          "duplicate MIME type \"text/html\" in /etc/nginx/conf.d/chillbox.blog.conf:4",
+  const std::string two = "server { server_name example.org; } server { server_name Example.org; }";
+  const std::string own =
+      "duplicate MIME type \"text/html\" in /etc/nginx/conf.d/chillbox.blog.conf:4";
+  CHECK(host.nginx().test(name(), two).value() ==
+      std::vector<std::string>{own,
           "two of its servers have the name 'example.org' on one port, and the first gets all its visitors"});
+  // The second is there for when the first has a certificate.
+  CHECK(host.nginx()
+            .test(name(), cat("server { ", listen_include("", host.paths, name()), two.substr(9)))
+            .value() == std::vector<std::string>{own});
 }
 
 TEST_CASE("the names that a text is asked for: without wildcards, on ports without TLS") {
