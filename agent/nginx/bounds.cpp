@@ -77,8 +77,8 @@ Bounds::Bounds(const SiteInput& input)
 
 Problem Bounds::clean(std::string_view expanded) {
   if (expanded.find(k_visitors_own) != std::string_view::npos)
-    return "a visitor could choose the file: a path may have $uri, $host, a named group of the location's pattern that begins after a '/' and "
-           "extends to its end, and variables to which the template itself assigns values";
+    return "a visitor could choose the file: a path may have $uri, $host, a named group without '.' and '/', such as (?<lang>en|de), one of the "
+           "location's pattern that begins after a '/' and extends to its end, and variables to which the template itself assigns values";
   if (expanded.find("..") != std::string_view::npos)
     return "a path may not have '..'";
   for (size_t at = 0; at + 1 < expanded.size(); ++at)

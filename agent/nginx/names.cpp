@@ -131,7 +131,7 @@ void Names::collect_pattern(std::string_view pattern, bool of_path) {
   for (const auto& group : *groups)
     if (!group.name.empty()) {
       auto& variable = define(group.name);
-      (of_path && group.whole ? variable.whole : variable.open) = true;
+      ((of_path && group.whole) || group.plain ? variable.whole : variable.open) = true;
     }
 }
 
@@ -254,7 +254,8 @@ std::set<std::string> Names::values_of(const Piece& piece, const std::vector<Gro
   const auto& name = piece.text;
   if (name.size() == 1 && name[0] >= '1' && name[0] <= '9') {
     const auto number = static_cast<size_t>(name[0] - '1');
-    return groups != nullptr && number < groups->size() && (*groups)[number].whole
+    return groups != nullptr && number < groups->size() &&
+            ((*groups)[number].whole || (*groups)[number].plain)
         ? std::set{std::string(1, k_safe_part)}
         : any;
   }

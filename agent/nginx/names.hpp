@@ -31,7 +31,8 @@ std::vector<Piece> pieces_of(std::string_view word);
 
 // In an expanded word, for what is known only when a visitor asks:
 inline constexpr char k_normal_uri = '\1'; // $uri: NGINX took ".." out of it; begins with '/'
-inline constexpr char k_safe_part = '\2'; // $host, a group of whole segments: holds no segment ".."
+inline constexpr char k_safe_part =
+    '\2'; // $host, a group of whole segments or a plain one: no segment ".."
 inline constexpr char k_visitors_own = '\3'; // anything
 
 struct If { // the words of "if (...)" without the parentheses
@@ -74,7 +75,7 @@ private:
   struct Variable {
     std::vector<std::string> values;
     bool open = false;  // it may have any other, too
-    bool whole = false; // or a group's of whole segments
+    bool whole = false; // or a group's of whole segments, or a plain one's
   };
   void collect_pairs(const Node& node);
   void collect_pattern(std::string_view pattern, bool of_path);

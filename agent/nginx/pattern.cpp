@@ -57,6 +57,25 @@ bool is_known_opening(std::string_view p, size_t at) {
   return end != 0 && end != std::string_view::npos && (rest[end] == ')' || rest[end] == ':');
 }
 
+// Of a group's inside: words, classes of them without '^', and quantifiers. "[--9]" has '.' and
+// '/'.
+bool is_plain(std::string_view inside) {
+  bool in_class = false;
+  for (size_t at = 0; at < inside.size(); ++at) {
+    const char c = inside[at];
+    const bool is_word = is_group_name(c) || (c == '-' && !inside.substr(at).starts_with("--"));
+    const bool is_opening = !in_class && c == '[';
+    if (c == '\\' && at + 1 < inside.size() && (inside[at + 1] == 'w' || inside[at + 1] == 'd'))
+      ++at;
+    else if (is_opening || (in_class && c == ']'))
+      in_class = is_opening;
+    else if (!is_word &&
+        (in_class || std::string_view("|?*+{},").find(c) == std::string_view::npos))
+      return false;
+  }
+  return true;
+}
+
 struct Open {
   std::optional<size_t> number;
   size_t at = 0, inside = 0; // of its '(', of what it holds
@@ -105,8 +124,7 @@ private:
     if (name || !rest.starts_with("(?")) {
       m_groups.push_back(
           {name ? std::string(m_pattern.substr(name->first, name->second - name->first))
-                : std::string(),
-              false});
+                : std::string()});
       opened.number = m_groups.size() - 1;
     }
     m_open.push_back(opened);
@@ -120,9 +138,12 @@ private:
       return; // PCRE refuses it
     const Open opened = m_open.back();
     m_open.pop_back();
-    if (opened.number)
-      m_groups[*opened.number].whole = starts_a_segment(opened) &&
-          ends_a_segment(m_pattern.substr(opened.inside, m_at - 1 - opened.inside));
+    if (!opened.number)
+      return;
+    const auto inside = m_pattern.substr(opened.inside, m_at - 1 - opened.inside);
+    auto& group = m_groups[*opened.number];
+    group.whole = starts_a_segment(opened) && ends_a_segment(inside);
+    group.plain = is_plain(inside);
   }
 
   bool starts_a_segment(const Open& opened) const {

@@ -17,6 +17,7 @@ struct Group {
   std::string name;   // "" has a number only
   bool whole = false; // what it captures of a path is one or more whole segments: nobody can cut a
                       // ".." out of "a..b" with it
+  bool plain = false; // what it captures, of whatever, has no '.' and no '/': (en|de), ([a-z0-9-]+)
 };
 
 // In the order of their numbers, from 1.

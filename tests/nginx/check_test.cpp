@@ -197,6 +197,28 @@ TEST_CASE("files are the site's own, and no visitor chooses them [attack-A2] [at
       blog.in_server(
           "location ~ ^/f/(?<f>.+)$ { alias /srv/blog/root/$f; if ($arg_x ~ (?<f>.*)) { return 200; } }"),
       "a visitor could choose the file"));
+  // One without '.' and '/' is none of these, whatever it is of.
+  CHECK_FALSE(has(
+      blog.in_server(
+          "location ~ ^/(?<lang>fr|de)(/|$) { root /srv/blog/root; try_files $uri /$lang/index.html; }"),
+      "line"));
+  CHECK_FALSE(has(blog.in_location("rewrite ^/(en|de)_(.*)$ /$1/index.html break;"), "line"));
+  CHECK_FALSE(
+      has(blog.refused(
+              "map $host $folder { ~^(?<sub>[a-z0-9-]+)[.]example[.]org$ $sub; default www; }\n"
+              "server { location / { root /srv/blog/root/$folder; } }"),
+          "line"));
+  for (const char* inside : {"[--9]+", "[^/]+", ".+", "(..)", "[+-9]+"})
+    CHECK(
+        has(blog.refused(cat("map $http_x $folder { ~^(?<sub>", inside,
+                ")$ $sub; default www; }\nserver { location / { root /srv/blog/root/$folder; } }")),
+            "a visitor could choose the file"));
+  CHECK(has(blog.in_server("location ~ ^/(?<lang>fr|de) { root /srv/blog/$lang..; }"), "'..'"));
+  CHECK(
+      has(blog.in_server("location ~ ^/(?<lang>fr|de) { root /srv/$lang; }"), "may only be below"));
+  CHECK(has(blog.in_location("proxy_pass http://blog-api$host;"), "line"));
+  CHECK(has(blog.in_server("location ~ ^/(?<port>[0-9]+) { proxy_pass http://127.0.0.1:$port; }"),
+      "line"));
   CHECK(has(blog.in_server("set $r /srv/blog/root; root $r;"), "may only be below"));
   CHECK(has(blog.in_server("set $d .; root /srv/blog/root/$d$d;"), "'..'"));
   CHECK(has(blog.in_server("if (-f /etc/shadow) { return 200; }"), "may only be below"));

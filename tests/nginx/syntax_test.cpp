@@ -62,7 +62,7 @@ TEST_CASE("what is written is read as the same words") {
   }
 }
 
-TEST_CASE("groups of a pattern: their names, and whether they are whole segments of a path") {
+TEST_CASE("groups of a pattern: their names, and whether they are whole segments of a path or plain [fault-1298]") {
   const auto groups = [](std::string_view pattern) {
     const auto found = groups_of(pattern);
     if (!found)
@@ -85,6 +85,16 @@ TEST_CASE("groups of a pattern: their names, and whether they are whole segments
   CHECK(groups("[]()](a)[^](]") == "- ");
   CHECK(groups("[[:alpha:](](a)") == "- ");
   CHECK(groups("(?=x)(?<!y)(?i)(?:a)") == "");
+  const auto plain = [](std::string_view inside) {
+    return groups_of(cat("(?<x>", inside, ")")).value().at(0).plain;
+  };
+  for (const char* inside :
+      {"en|de", "de-AT", "[a-z]{2}", "\\w+", "[a-z0-9_-]+", "v\\d*", "[\\w-]+?", ""})
+    CHECK(plain(inside));
+  for (const char* inside :
+      {".*", "..", "a.b", "[^/]+", "a/b", "[--9]", "[+--]", "[\\--9]", "\\.", "\\S+", "\\W", "[a.]",
+          "[[:punct:]]", "(a)", "\\x2e", "[!-~]", "[]a]", "[a", "\\56", "[\\W]"})
+    CHECK_FALSE(plain(inside));
   for (const char* pattern : {"(?x)a", "(?#c)", "(*UTF8)a", "\\Qa\\E", "(?|a)", "(?1)", "\\k<a>",
            "(?(1)a)", "(?&a)", "(?P>a)"})
     CHECK(has(groups(pattern), "which is not supported here"));
