@@ -12,9 +12,11 @@ setup() {
     chmod 0700 run
     cat >bin/ssh <<'SH'
 #!/bin/sh
-# With a file meanwhile, somebody else does what is in it before a host gets a roster.
+# With a file meanwhile, somebody else does what is in it before any host gets a roster: hosts are asked side by side.
 while [ "$1" != -- ]; do shift; done
-case $3 in *"'fleet' 'take'"*) [ ! -e "$WORK/meanwhile" ] || { mv "$WORK/meanwhile" "$WORK/done"; . "$WORK/done"; } ;; esac
+case $3 in
+  *"'fleet' 'take'"*) (flock 9; [ ! -e "$WORK/meanwhile" ] || { mv "$WORK/meanwhile" "$WORK/done"; . "$WORK/done"; }) 9>"$WORK/lock" ;;
+esac
 CHILLBOX_SOCKET=$WORK/${2#*@}.sock; export CHILLBOX_SOCKET
 sh -c "$3"
 SH
