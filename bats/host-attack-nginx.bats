@@ -87,7 +87,8 @@ live() { # <TEMPLATE: it goes live
     with "'root': may only be below" "$(in_server 'root /;')" "$(in_location 'root /srv/chillbox/shop/current;')" "$(in_location 'root /var/lib/chillbox;')"
     with "'alias': may only be below" "$(in_location 'alias /; autoindex on;')" "$(in_location 'alias /var/log/nginx/shop/;')"
     with "'alias': a visitor could choose the file" "$(in_location 'alias /srv/blog/root/$arg_file;')" \
-        "$(in_server 'location ~ ^/a(?<up>..)b { alias /srv/blog/root/$up/$up/$up/etc/passwd; }')"
+        "$(in_server 'location ~ ^/a(?<up>..)b { alias /srv/blog/root/$up/$up/$up/etc/passwd; }')" \
+        "$(in_server 'location ~ ^/a(?<up>[--9]+)b { alias /srv/blog/root/$up/$up/$up/etc/passwd; }')"
     with "a path may not have '..'" "$(in_location 'rewrite ^ /../../../etc/passwd break; root /srv/blog/root;')" \
         "$(in_location 'root /srv/blog/root/../../../etc;')" "$(in_location 'try_files /../../../etc/passwd =404;')"
     with 'only blog.ssl_cert.include' 'include /etc/shadow;' "$(in_server 'include /etc/chillbox/chillboxd.toml;')"

@@ -30,9 +30,8 @@ struct Piece {
 std::vector<Piece> pieces_of(std::string_view word);
 
 // In an expanded word, for what is known only when a visitor asks:
-inline constexpr char k_normal_uri = '\1'; // $uri: NGINX took ".." out of it; begins with '/'
-inline constexpr char k_safe_part =
-    '\2'; // $host, a group of whole segments or a plain one: no segment ".."
+inline constexpr char k_normal_uri = '\1';   // $uri: NGINX took ".." out of it; begins with '/'
+inline constexpr char k_safe_part = '\2';    // $host, a whole or a plain group: no segment ".."
 inline constexpr char k_visitors_own = '\3'; // anything
 
 struct If { // the words of "if (...)" without the parentheses

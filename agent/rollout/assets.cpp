@@ -97,12 +97,13 @@ Result<void> remove_people(
   const auto exit = TRY_IN("user-remove",
       run_hook(
           host, "user-remove", {site.str(), uid.empty() ? "-" : uid, gid.empty() ? "-" : gid}));
-  constexpr int k_runs = 7;
+  constexpr int k_still_runs = 7; // chillbox-hooks(7)
   if (exit.ok())
     return {};
-  return fail(exit.code == k_runs ? Code::busy : Code::failure,
+  return fail(exit.code == k_still_runs ? Code::busy : Code::failure,
       cat("remove user '", site.str(), "': ", printable(trim(exit.err)),
-          exit.code == k_runs ? ", such as a backup: remove it again when they have ended" : ""));
+          exit.code == k_still_runs ? ", such as a backup: remove it again when they have ended"
+                                    : ""));
 }
 
 Result<void> record_people(

@@ -49,8 +49,8 @@ public:
   DeployClient(Http http, std::string base, Moment deadline, JobView& view)
       : m_http(std::move(http)), m_base(std::move(base)), m_deadline(deadline), m_view(view) {}
 
-  // Signs and sends the delivery, each time that the connection is lost or the host has too many
-  // requests.
+  // Signs and sends the delivery, and does both again if the connection is lost or the host has too
+  // many requests.
   Result<control::Accepted> announce(const Delivery& delivery, const SecretBytes& key);
   // Sends signature and artifact, unless the job is past that. False: the host needed neither. The
   // artifact goes on where an upload broke off, of this job or of an earlier one, and may take as
